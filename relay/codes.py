@@ -1,0 +1,150 @@
+"""Every stable code a person can meet, with its meaning and what to do. The one table.
+
+`docs/errors.md` is generated from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    meaning: str
+    remedy: str
+
+
+CODES: dict[str, Code] = {
+    # -- configuration and start
+    "config_not_found": Code("The configuration file is not there.", "Run `relay init`, or name one with --config."),
+    "config_syntax": Code("The configuration file is not TOML.", "Mend the line named in the message."),
+    "config_invalid": Code(
+        "An option is unknown or has a wrong value.", "Mend the option named in the message; `relay config` lists all."
+    ),
+    "config_missing": Code("A required option is not set.", "Set it in relay.toml or by its RELAY_… variable."),
+    "port_in_use": Code("Another program listens on the port.", "Stop it, or set server.port."),
+    "template_invalid": Code("A template cannot be compiled.", "Mend the template at the line named in the message."),
+    "template_unknown": Code(
+        "A file in the templates folder belongs to no known tracked event.", "Rename or remove it."
+    ),
+    "journal_unavailable": Code(
+        "The journal cannot be read or written.", "Free disk space or mend access; the relay goes on by itself."
+    ),
+    "journal_newer": Code("The journal was written by a newer relay.", "Run that version or a later one."),
+    "journal_in_use": Code(
+        "Another relay runs on the same SQLite journal.", "Stop it, or give this one another journal.url."
+    ),
+    # -- intake
+    "unknown_source": Code(
+        "No source of this name is configured.", "Compare the webhook URL with [sources] in relay.toml."
+    ),
+    "signature_missing": Code(
+        "The webhook carries no secret or signature.",
+        "Set the same secret in the platform's webhook and in the source.",
+    ),
+    "signature_mismatch": Code(
+        "The webhook's secret or signature is not one of the configured.",
+        "Compare the platform's secret with sources.<name>.secret.",
+    ),
+    "body_not_json": Code("The body is not JSON.", "Look at it with `relay quarantine`; the platform must send JSON."),
+    "body_not_object": Code(
+        "The body is JSON, but not an object of the platform's form.", "Look at it with `relay quarantine`."
+    ),
+    "body_too_large": Code("The body is over server.max_body_bytes.", "Raise the limit if such webhooks are wanted."),
+    "body_encoding": Code("The body's Content-Encoding cannot be undone.", "Send it plain or as gzip."),
+    "media_type": Code("The body is not JSON and does not claim to be.", "The platform must send application/json."),
+    "topic_missing": Code(
+        "The webhook does not say what happened.", "Check that the URL is registered for webhooks of this platform."
+    ),
+    "stopping": Code("The relay is shutting down.", "The platform will retry."),
+    # -- rendering
+    "no_tracked_event": Code(
+        "No tracked event is on for this topic.", "Set the topic under sources.<name>.tracking if it is wanted."
+    ),
+    "no_template": Code(
+        "There is no template for the tracked event on this platform.",
+        "Add templates/sources/<platform>/<tracked_event>.jsonata.",
+    ),
+    "source_removed": Code("The event's source is no longer configured.", "Configure it again and replay."),
+    "template_empty": Code("The template returned nothing, so no call was made.", "Nothing, if that is meant."),
+    "template_failed": Code("The template failed on this event.", "Mend the template, then `relay replay`."),
+    "template_timeout": Code("The template took longer than templates.timeout_ms.", "Simplify it or raise the limit."),
+    "template_limit": Code("The template went over a limit of depth or size.", "Simplify it or raise the limit."),
+    "template_result": Code(
+        "The template's result is not a call or an array of calls.", "Return an object with `type`."
+    ),
+    "body_unreadable": Code("The stored body cannot be read.", "See `relay show`."),
+    "guard_type": Code("`type` is not one of identify, track, page, screen, group, alias.", "Mend the template."),
+    "guard_identity": Code(
+        "Neither `userId` nor `anonymousId` is a text with content.", "Mend the template, or the guest setting."
+    ),
+    "guard_event": Code("`event` of a track call is not a text with content.", "Mend the template."),
+    "guard_object": Code("A field that must be an object is not one.", "Mend the template."),
+    "guard_text": Code("A field that must be text is not.", "Mend the template."),
+    "guard_size": Code("The call is larger than the destination takes.", "Leave something out in the template."),
+    "guard_timestamp": Code("`timestamp` is not an ISO 8601 time.", "Mend the template; $isoTime helps."),
+    "completion_missing": Code(
+        "The platform does not know the document the webhook names.", "Nothing, if it was deleted; else replay."
+    ),
+    "completion_waiting": Code(
+        "The commerce API does not answer; rendering of the source waits.", "Nothing; it goes on by itself."
+    ),
+    "completion_refused": Code(
+        "The commerce API refuses the credentials; rendering of the source waits.",
+        "Mend sources.<name>.commerce; `relay check` tries it.",
+    ),
+    # -- delivery
+    "accepted": Code("The destination took the bytes.", "Nothing."),
+    "test_mode": Code("The destination is in test mode: nothing was sent.", 'Set mode = "live".'),
+    "already_delivered": Code("The same fact was delivered to this destination before.", "Nothing."),
+    "filtered": Code("The destination's filter leaves this call out.", "Nothing, if that is meant."),
+    "rate_limited": Code("The destination asks to slow down.", "Nothing; delivery goes on by itself."),
+    "server_error": Code("The destination failed.", "Nothing; delivery goes on by itself."),
+    "timeout": Code("The destination did not answer in time.", "Nothing; delivery goes on by itself."),
+    "connection_failed": Code(
+        "The destination could not be reached.", "Check host and network; delivery goes on by itself."
+    ),
+    "host_unknown": Code(
+        "The destination's host has no address.", "Check the host's spelling and the DNS; delivery goes on by itself."
+    ),
+    "tls_failed": Code(
+        "The destination's certificate is not valid.", "Check the host; set outgoing.ca_file for an own authority."
+    ),
+    "address_refused": Code(
+        "The destination is on a private address.", "Set outgoing.allow_private = true if that is meant."
+    ),
+    "batch_refused": Code("The destination refused a request of several calls; it is split.", "Nothing."),
+    "call_refused": Code(
+        "The destination refused this call.", "See the answer in `relay show`, mend the template, replay."
+    ),
+    "call_failed_repeatedly": Code(
+        "This call failed again and again while others went through.", "See the answer in `relay show`, mend, replay."
+    ),
+    "key_refused": Code("The destination refuses the key.", "Mend the write key; the queue is kept."),
+    "path_unknown": Code(
+        "The destination does not know the path, or the source there is disabled.",
+        "Mend host and path; the queue is kept.",
+    ),
+    "redirected": Code(
+        "The destination answers with a redirect, which is not followed.",
+        "Set host and path to the final address; the queue is kept.",
+    ),
+    "not_supported": Code("The destination cannot do what is asked.", "Check host and path; the queue is kept."),
+    # -- command line
+    "not_found": Code("There is nothing by this id.", "List with `relay events` or `relay quarantine`."),
+    "bad_argument": Code("A value on the command line cannot be read.", "See --help."),
+    "connection_check": Code("A connection check failed.", "See the message."),
+}
+
+
+class RelayError(Exception):
+    """An error that is shown to a person: a code, what happened to which thing, what to do next."""
+
+    def __init__(self, code: str, message: str, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.remedy = remedy if remedy is not None else CODES[code].remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.code}] {self.remedy}".rstrip()

@@ -1,0 +1,89 @@
+"""What a destination is: pure functions that make requests from records and verdicts from answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from relay.model import Call, VerdictKind
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one request, in records and in bytes before compression."""
+
+    max_records: int
+    max_request_bytes: int
+    max_record_bytes: int
+    envelope_bytes: int
+    """What a request weighs without any record."""
+    separator_bytes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request to make. ``shown_body`` is the body before compression, without secrets."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    shown_body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. ``status`` 0 means no answer: ``error`` is the code of why.
+
+    ``body`` is cut at the cap of the HTTP door; header names are lower case.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    error: str = ""
+    error_detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict with its stable code, what to say of it, and how long the server wants us to wait."""
+
+    verdict: VerdictKind
+    code: str
+    detail: str
+    wait_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A call in the vendor's form."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A call that must not be sent, with the stable code of the reason."""
+
+    code: str
+    detail: str
+
+
+class Destination(Protocol):
+    """One configured receiver."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def record(self, call: Call) -> Record | Unfit: ...
+
+    def request(self, records: Sequence[Record], *, now_ms: int, failures: int) -> Request:
+        """Pack records into one request; ``now_ms`` is the moment of this attempt."""
+
+    def decide(self, answer: Answer, *, records: int, now_ms: int) -> Decision:
+        """Read an answer to a request that held this many records."""

@@ -1,0 +1,171 @@
+"""What every journal can do. Both drivers pass the same behaviour suite (``tests/journal``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from relay.model import (
+    Appended,
+    Backlog,
+    CallBatch,
+    EventBatch,
+    EventId,
+    EventSummary,
+    Gate,
+    NewAttempt,
+    NewCall,
+    NewEvent,
+    NewOutcome,
+    NewQuarantined,
+    Quarantined,
+    QuarantineId,
+    Selection,
+    Stage,
+    Timeline,
+)
+
+
+class JournalUnavailable(Exception):
+    """The journal cannot write or read now (disk full, locked, gone). Nothing was changed."""
+
+
+class CursorMoved(Exception):
+    """Another worker moved this stage's cursor: the work just done is void and nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What one retention step removed; ``more`` when another step may find something."""
+
+    events: int
+    quarantined: int
+    more: bool
+
+
+class Journal(Protocol):
+    """Three append-only logs, and cursors that move in the transaction that writes a stage's result.
+
+    Every method may raise `JournalUnavailable`.
+    """
+
+    @property
+    def partitions(self) -> int:
+        """Number of partitions, fixed when the journal was created."""
+
+    # -- intake
+    async def append(self, event: NewEvent) -> Appended:
+        """Store one event durably (fsynced when this returns); waiting appends share one commit."""
+
+    async def append_many(self, events: Sequence[NewEvent]) -> Sequence[Appended]:
+        """Store several in one transaction, for replay and backfill.
+
+        An event with ``replay_of`` is always new; one without is a duplicate when its source has
+        the same delivery key already.
+        """
+
+    async def quarantine(self, item: NewQuarantined) -> QuarantineId: ...
+
+    # -- stages
+    async def open_stage(self, name: str, start: Literal["beginning", "now"]) -> None:
+        """Give the stage a cursor in every lane and partition where it has none yet.
+
+        ``now`` starts behind the last call there is, ``beginning`` before the first one kept.
+        """
+
+    async def read_events(self, stage: Stage, limit: int) -> EventBatch:
+        """Up to ``limit`` events of the stage's source behind its cursor."""
+
+    async def settle_events(
+        self,
+        stage: Stage,
+        *,
+        position: int,
+        moved_to: int,
+        calls: Sequence[NewCall],
+        outcomes: Sequence[NewOutcome],
+        keys: Sequence[tuple[EventId, str]],
+    ) -> None:
+        """Write what rendering produced and move the cursor, in one transaction.
+
+        Calls go to the stage's lane and partition. ``keys`` are search keys of the events.
+        Raises `CursorMoved` when the cursor is not at ``position``.
+        """
+
+    async def read_calls(self, stage: Stage, limit: int) -> CallBatch: ...
+
+    async def delivered(self, destination: str, message_ids: Sequence[str]) -> set[str]:
+        """Which of these were delivered to the destination before, however long ago."""
+
+    async def settle_calls(
+        self,
+        stage: Stage,
+        *,
+        position: int,
+        moved_to: int,
+        outcomes: Sequence[NewOutcome],
+        attempt: NewAttempt | None,
+    ) -> None:
+        """Write how calls ended and move the cursor, in one transaction.
+
+        An outcome ``delivered`` whose message id was delivered there before is written as
+        ``duplicate``. Raises `CursorMoved` when the cursor is not at ``position``.
+        """
+
+    async def record_attempt(self, attempt: NewAttempt) -> None:
+        """Write down a request that settled nothing."""
+
+    async def gate(self, name: str) -> Gate: ...
+
+    async def set_gate(self, name: str, gate: Gate) -> None: ...
+
+    async def fetched(self, event_id: EventId) -> Mapping[str, Any]:
+        """Documents fetched from the platform for this event (or the one it replays), by name."""
+
+    async def store_fetched(self, event_id: EventId, documents: Mapping[str, Any]) -> None: ...
+
+    # -- looking up
+    async def find(self, selection: Selection, *, limit: int, before: EventId | None = None) -> Sequence[EventSummary]:
+        """Newest first; ``before`` pages on."""
+
+    async def count(self, selection: Selection) -> int: ...
+
+    async def timeline(self, event_id: EventId) -> Timeline | None: ...
+
+    async def quarantined(self, source: str | None, *, limit: int) -> Sequence[Quarantined]:
+        """Newest first."""
+
+    async def quarantined_one(self, quarantine_id: QuarantineId) -> Quarantined | None: ...
+
+    async def backlogs(self, names: Sequence[str]) -> Sequence[Backlog]:
+        """What waits behind the cursors of these stages, all lanes and partitions together."""
+
+    async def stage_sources(self) -> Sequence[str]:
+        """Sources that have events, configured or not."""
+
+    async def changed(self) -> bool:
+        """Whether another process wrote since the last call; cheap enough to ask twice a second."""
+
+    # -- keeping house
+    async def drop_expired(
+        self,
+        *,
+        events_before_ms: int,
+        dead_before_ms: int,
+        quarantine_before_ms: int,
+        stages: Sequence[str],
+        limit: int,
+    ) -> Dropped:
+        """One small step of retention.
+
+        Removes at most ``limit`` events that arrived before ``events_before_ms``, with their
+        calls, outcomes and attempts. Kept are events that any of ``stages`` has not worked yet,
+        and those with a dead letter younger than ``dead_before_ms``. Delivered message ids stay,
+        so that nothing is sent twice.
+        """
+
+    async def check(self) -> None:
+        """Prove that the journal can write and read. Raises `JournalUnavailable`."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,340 @@
+"""The nouns of the relay, all frozen. Times are Unix milliseconds, UTC (``…_ms``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NewType, TypeAlias
+
+EventId = NewType("EventId", int)
+CallId = NewType("CallId", int)
+AttemptId = NewType("AttemptId", int)
+QuarantineId = NewType("QuarantineId", int)
+
+Json: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
+JsonObject: TypeAlias = dict[str, Any]
+
+
+class Lane(StrEnum):
+    """Where work waits: live traffic goes before a replay, a replay before a backfill."""
+
+    LIVE = "live"
+    REPLAY = "replay"
+    BACKFILL = "backfill"
+
+
+class OutcomeKind(StrEnum):
+    """The end of an event (no destination named) or of a call at a destination."""
+
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    DEAD = "dead"
+
+
+class VerdictKind(StrEnum):
+    """What a destination's answer means for the records of one request."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    SPLIT = "split"
+    REJECT = "reject"
+    MISCONFIGURED = "misconfigured"
+
+
+# --- intake ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One HTTP request as it came. Header names are lower case; the body is already un-gzipped."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a source read from a genuine webhook. Nothing in it holds a secret.
+
+    ``entity`` is what must stay in order, ``order:<id>`` or ``customer:<id>``.
+    ``headers`` are those worth keeping, secrets removed.
+    """
+
+    topic: str
+    delivery_key: str
+    entity: str
+    occurred_at_ms: int | None
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event about to be appended. ``headers`` is a JSON object as text."""
+
+    lane: Lane
+    partition: int
+    source: str
+    topic: str
+    delivery_key: str
+    entity: str
+    occurred_at_ms: int | None
+    received_at_ms: int
+    headers: str
+    body: bytes
+    replay_of: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A stored webhook."""
+
+    id: EventId
+    lane: Lane
+    partition: int
+    source: str
+    topic: str
+    delivery_key: str
+    entity: str
+    occurred_at_ms: int | None
+    received_at_ms: int
+    headers: str
+    body: bytes
+    replay_of: EventId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Answer to an append: the new id, or the id the same delivery got before."""
+
+    event_id: EventId
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewQuarantined:
+    """A request that is not genuine or not readable. ``headers`` is JSON text, secrets removed."""
+
+    source: str
+    headers: str
+    body: bytes
+    code: str
+    detail: str
+    received_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    id: QuarantineId
+    source: str
+    headers: str
+    body: bytes
+    code: str
+    detail: str
+    received_at_ms: int
+
+
+# --- stages ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One line of work with one cursor.
+
+    ``name`` is ``render:<source>`` (reads events) or ``deliver:<destination>`` (reads calls), so
+    that neither a source's commerce API nor a destination that is down holds up any other.
+    """
+
+    name: str
+    lane: Lane
+    partition: int
+
+
+def render_stage(source: str) -> str:
+    return f"render:{source}"
+
+
+def deliver_stage(destination: str) -> str:
+    return f"deliver:{destination}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewCall:
+    """A rendered call about to be appended.
+
+    ``text`` is the call as compact JSON without ``messageId``: each destination derives its own
+    from ``message_id``, the SHA-256 (32 hex digits) of the fact the call states.
+    """
+
+    event_id: EventId
+    tracked_event: str
+    message_id: str
+    text: str
+    template_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    id: CallId
+    event_id: EventId
+    tracked_event: str
+    message_id: str
+    text: str
+    template_version: str
+    received_at_ms: int
+    """When the event behind it arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Events behind a cursor, oldest first; ``position`` is where the cursor stood."""
+
+    position: int
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class CallBatch:
+    """Calls behind a cursor, oldest first; ``position`` is where the cursor stood."""
+
+    position: int
+    calls: Sequence[Call]
+
+
+@dataclass(frozen=True, slots=True)
+class NewOutcome:
+    """``destination`` is empty when the end came before any (ignored, skipped, dead in rendering)."""
+
+    event_id: EventId
+    call_id: CallId | None
+    destination: str
+    message_id: str
+    kind: OutcomeKind
+    code: str
+    detail: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttempt:
+    """One HTTP request to a destination. ``answer`` is cut to 500 characters and redacted.
+
+    ``request`` is kept in test mode only: the body that would have been sent.
+    """
+
+    destination: str
+    lane: Lane
+    partition: int
+    started_at_ms: int
+    duration_ms: int
+    status: int
+    verdict: str
+    code: str
+    calls: int
+    first_call: CallId
+    last_call: CallId
+    answer: str
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether a line may work: it is closed until ``not_before_ms`` after a failure.
+
+    Kept over restarts, one per destination and one per source with a commerce connection.
+    """
+
+    failures: int = 0
+    not_before_ms: int = 0
+    code: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    stage: str
+    waiting: int
+    oldest_received_at_ms: int | None
+
+
+# --- looking up -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events are meant; every field that is set narrows the choice.
+
+    ``key`` is any search key of an event: order id or number, customer id, e-mail.
+    Ranges are by time of arrival, ``since`` included, ``until`` not.
+    """
+
+    event_ids: Sequence[EventId] = ()
+    source: str | None = None
+    topic: str | None = None
+    key: str | None = None
+    tracked_event: str | None = None
+    outcome: OutcomeKind | None = None
+    destination: str | None = None
+    code: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventSummary:
+    """One line of a list. ``outcomes`` are distinct ``kind`` or ``kind@destination`` texts."""
+
+    id: EventId
+    source: str
+    topic: str
+    entity: str
+    received_at_ms: int
+    lane: Lane
+    replay_of: EventId | None
+    outcomes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    id: int
+    event_id: EventId
+    call_id: CallId | None
+    destination: str
+    message_id: str
+    kind: OutcomeKind
+    code: str
+    detail: str
+    attempt_id: AttemptId | None
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    id: AttemptId
+    destination: str
+    started_at_ms: int
+    duration_ms: int
+    status: int
+    verdict: str
+    code: str
+    calls: int
+    first_call: CallId
+    last_call: CallId
+    answer: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Everything known of one event: raw → calls → attempts → outcomes."""
+
+    event: Event
+    keys: Sequence[str]
+    fetched: Mapping[str, Any]
+    calls: Sequence[Call]
+    attempts: Sequence[Attempt]
+    outcomes: Sequence[Outcome]
+    replays: Sequence[EventId] = field(default=())
