@@ -10,6 +10,7 @@ from relay.model import (
     Appended,
     Backlog,
     CallBatch,
+    Event,
     EventBatch,
     EventId,
     EventSummary,
@@ -132,6 +133,9 @@ class Journal(Protocol):
     async def count(self, selection: Selection) -> int: ...
 
     async def timeline(self, event_id: EventId) -> Timeline | None: ...
+
+    async def events(self, event_ids: Sequence[EventId]) -> Sequence[Event]:
+        """These events, by id, ascending; those that are not there are left out."""
 
     async def quarantined(self, source: str | None, *, limit: int) -> Sequence[Quarantined]:
         """Newest first."""

@@ -1,0 +1,97 @@
+"""A gate holds up one destination, or one source's commerce API, while it fails.
+
+While a gate is closed nobody passes; when its wait is over one line probes, and the first success
+opens it for all. The state is kept in the journal, so that a restart does not hammer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from relay.journal.protocol import Journal, JournalUnavailable
+from relay.model import Gate
+from relay.pipeline.backoff import delay_s
+from relay.pipeline.wakeups import Wakeups
+
+MISCONFIGURED_CAP_S = 300.0
+
+
+class LineGate:
+    """The gate called ``name``; owned by one stage."""
+
+    def __init__(
+        self,
+        name: str,
+        journal: Journal,
+        wakeups: Wakeups,
+        now_ms: Callable[[], int],
+        random: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.state = Gate()
+        self.successes = 0
+        """How often the other side took something since the start: tells an outage from a bad record."""
+        self._journal = journal
+        self._wakeups = wakeups
+        self._now_ms = now_ms
+        self._random = random
+        self._probe = asyncio.Lock()
+        self._turn = 0
+
+    async def load(self) -> None:
+        """Take up the state of before a restart. A misconfiguration may be mended since: try at once."""
+        state = await self._journal.gate(self.name)
+        longest_ms = self._now_ms() + int(MISCONFIGURED_CAP_S * 1000)
+        # A clock that was set back must not lengthen the wait.
+        self.state = Gate(state.failures, min(state.not_before_ms, longest_ms), state.code, state.why)
+
+    def retry_at_once(self) -> None:
+        """Forget the wait, not the failures: the next attempt is a probe."""
+        self.state = Gate(self.state.failures, 0, self.state.code, self.state.why)
+
+    @asynccontextmanager
+    async def passage(self) -> AsyncIterator[int]:
+        """Pass the gate to make one attempt; gives a token to report a failure with.
+
+        Raises `Stopping` when the relay stops meanwhile.
+        """
+        if self.state.failures == 0:
+            yield self._turn
+            return
+        async with self._probe:
+            while self.state.failures and (wait_ms := self.state.not_before_ms - self._now_ms()) > 0:
+                await self._wakeups.pause(wait_ms / 1000)
+            if self.state.failures:
+                yield self._turn
+                return
+        yield self._turn
+
+    async def opened(self) -> None:
+        """The other side took something."""
+        self.successes += 1
+        if self.state.failures:
+            await self._keep(Gate())
+
+    async def closed(
+        self, token: int, code: str, why: str, *, wait_s: float | None = None, cap_s: float = 60.0
+    ) -> float:
+        """The other side failed; returns the seconds until the next attempt.
+
+        Attempts that were under way together count as one failure.
+        """
+        failures = self.state.failures + (1 if token == self._turn or not self.state.failures else 0)
+        seconds = wait_s if wait_s is not None else delay_s(failures, cap_s=cap_s, random=self._random)
+        not_before_ms = max(self._now_ms() + int(seconds * 1000), self.state.not_before_ms)
+        self._turn += 1
+        await self._keep(Gate(failures, not_before_ms, code, why))
+        return (not_before_ms - self._now_ms()) / 1000
+
+    async def _keep(self, state: Gate) -> None:
+        self.state = state
+        try:
+            await self._journal.set_gate(self.name, state)
+        except JournalUnavailable:
+            # The state in memory rules; a restart would only try a little early.
+            return

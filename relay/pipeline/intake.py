@@ -1,0 +1,89 @@
+"""Intake: a webhook is verified, stored durably, and only then answered."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+
+import orjson
+
+from relay.journal.protocol import Journal, JournalUnavailable
+from relay.model import Appended, Lane, NewEvent, NewQuarantined, Webhook, render_stage
+from relay.pipeline.observing import Observer
+from relay.pipeline.wakeups import Wakeups
+from relay.sources.contract import Refused, Source
+
+
+def partition_of(source: str, entity: str, partitions: int) -> int:
+    """Same entity, same partition, on every node and after every restart."""
+    return zlib.crc32(f"{source}\n{entity}".encode("utf-8", "surrogatepass")) % partitions
+
+
+class Intake:
+    """Takes webhooks of all sources."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        sources: Mapping[str, Source],
+        wakeups: Wakeups,
+        observer: Observer,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._journal = journal
+        self._sources = sources
+        self._wakeups = wakeups
+        self._observer = observer
+        self._now_ms = now_ms
+
+    def knows(self, source: str) -> bool:
+        return source in self._sources
+
+    async def take(self, source: str, webhook: Webhook) -> Appended:
+        """Store a webhook; it is fsynced when this returns.
+
+        Raises `Refused` when it is not genuine or not readable, after it was put into quarantine,
+        and `JournalUnavailable` when nothing could be stored.
+        """
+        try:
+            received = self._sources[source].receive(webhook)
+        except Refused as refusal:
+            await self.refuse(source, webhook, refusal)
+            raise
+        now_ms = self._now_ms()
+        event = NewEvent(
+            lane=Lane.LIVE,
+            partition=partition_of(source, received.entity, self._journal.partitions),
+            source=source,
+            topic=received.topic,
+            delivery_key=received.delivery_key,
+            entity=received.entity,
+            occurred_at_ms=now_ms if received.occurred_at_ms is None else received.occurred_at_ms,
+            received_at_ms=now_ms,
+            headers=orjson.dumps(dict(received.headers)).decode(),
+            body=received.body,
+        )
+        try:
+            appended = await self._journal.append(event)
+        except JournalUnavailable:
+            self._observer.webhook(source, "unavailable")
+            raise
+        self._observer.webhook(source, "duplicate" if appended.duplicate else "accepted")
+        if not appended.duplicate:
+            self._wakeups.wake(render_stage(source), event.partition)
+        return appended
+
+    async def refuse(self, source: str, webhook: Webhook, refusal: Refused) -> None:
+        """Put a request that is not to be worked into quarantine, without its secrets."""
+        stripped = self._sources[source].strip(webhook)
+        self._observer.webhook(source, refusal.code)
+        await self._journal.quarantine(
+            NewQuarantined(
+                source=source,
+                headers=orjson.dumps(dict(stripped.headers)).decode(),
+                body=stripped.body,
+                code=refusal.code,
+                detail=refusal.detail,
+                received_at_ms=self._now_ms(),
+            )
+        )

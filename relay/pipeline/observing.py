@@ -1,0 +1,29 @@
+"""What the pipeline tells of its work; `relay.web.metrics` counts it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from relay.model import OutcomeKind
+
+
+class Observer(Protocol):
+    def webhook(self, source: str, result: str) -> None:
+        """``result`` is `accepted`, `duplicate`, `unavailable` or the code of a refusal."""
+
+    def ended(self, source_or_destination: str, kind: OutcomeKind, code: str, count: int) -> None: ...
+
+    def attempt(self, destination: str, verdict: str, code: str, duration_s: float, calls: int) -> None: ...
+
+
+class Silent:
+    """Observes nothing; for commands that render without serving."""
+
+    def webhook(self, source: str, result: str) -> None:
+        pass
+
+    def ended(self, source_or_destination: str, kind: OutcomeKind, code: str, count: int) -> None:
+        pass
+
+    def attempt(self, destination: str, verdict: str, code: str, duration_s: float, calls: int) -> None:
+        pass

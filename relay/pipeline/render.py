@@ -1,0 +1,184 @@
+"""The render stage: events become calls. One line a source and partition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from relay import logs
+from relay.journal.protocol import CursorMoved, Journal, JournalUnavailable
+from relay.model import Event, EventId, Lane, NewCall, NewOutcome, OutcomeKind, Stage, render_stage
+from relay.pipeline.completing import CompletionMissing, CompletionWaits
+from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
+from relay.pipeline.observing import Observer
+from relay.pipeline.wakeups import Stopping, Wakeups
+from relay.sources.contract import Lookup, Source
+
+BATCH_EVENTS = 200
+JOURNAL_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What became of one event."""
+
+    calls: Sequence[NewCall]
+    outcomes: Sequence[NewOutcome]
+    keys: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An event with what was fetched for it, or with the reason why it cannot be completed."""
+
+    event: Event
+    fetched: Mapping[str, Any]
+    missing: str = ""
+
+
+class Renderer(Protocol):
+    """Renders without I/O; called on the executor's thread."""
+
+    def __call__(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]: ...
+
+
+class Fetcher(Protocol):
+    """A source's commerce connection (`relay.pipeline.completing`)."""
+
+    async def fetch(self, lookups: Sequence[Lookup]) -> Mapping[str, Any]: ...
+
+
+class RenderLine:
+    """Renders the events of one source, partition by partition."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        source: Source | None,
+        fetcher: Fetcher | None,
+        gate: LineGate,
+        journal: Journal,
+        renderer: Renderer,
+        executor: Executor,
+        wakeups: Wakeups,
+        observer: Observer,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._name = name
+        self._source = source
+        self._fetcher = fetcher
+        self._gate = gate
+        self._journal = journal
+        self._renderer = renderer
+        self._executor = executor
+        self._wakeups = wakeups
+        self._observer = observer
+        self._now_ms = now_ms
+        self._log = logs.get("render")
+
+    async def run(self) -> None:
+        """Work until the relay stops."""
+        await self._gate.load()
+        self._gate.retry_at_once()
+        async with asyncio.TaskGroup() as group:
+            for partition in range(self._journal.partitions):
+                group.create_task(self._run_partition(partition), name=f"{self._name} {partition}")
+
+    async def _run_partition(self, partition: int) -> None:
+        flag = self._wakeups.flag(render_stage(self._name), partition)
+        while not self._wakeups.stopping:
+            flag.clear()
+            try:
+                if not await self._work(partition):
+                    await flag.wait()
+            except Stopping:
+                return
+            except CursorMoved:
+                continue
+            except JournalUnavailable as error:
+                self._log.warning("journal_unavailable", stage=render_stage(self._name), detail=str(error))
+                try:
+                    await self._wakeups.pause(JOURNAL_RETRY_S)
+                except Stopping:
+                    return
+
+    async def _work(self, partition: int) -> bool:
+        """Render one batch of the first lane that has any; False when none has."""
+        for lane in Lane:
+            stage = Stage(render_stage(self._name), lane, partition)
+            batch = await self._journal.read_events(stage, BATCH_EVENTS)
+            if batch.events:
+                await self._render(stage, batch.position, batch.events)
+                return True
+        return False
+
+    async def _render(self, stage: Stage, position: int, events: Sequence[Event]) -> None:
+        tasks = await self._complete(events)
+        if tasks:
+            await self._settle(stage, position, tasks)
+
+    async def _complete(self, events: Sequence[Event]) -> list[Task]:
+        """The tasks before the first event whose documents cannot be had now; the gate is closed then."""
+        tasks: list[Task] = []
+        for event in events:
+            lookups = self._source.lookups(event) if self._source is not None and self._fetcher is not None else ()
+            if not lookups:
+                tasks.append(Task(event, {}))
+                continue
+            try:
+                tasks.append(Task(event, await self._fetched(event, lookups)))
+            except CompletionMissing as error:
+                tasks.append(Task(event, {}, str(error)))
+            except CompletionWaits:
+                return tasks
+        return tasks
+
+    async def _fetched(self, event: Event, lookups: Sequence[Lookup]) -> Mapping[str, Any]:
+        """Documents of before, so that a replay gives the same result; else fetched and kept."""
+        assert self._fetcher is not None
+        known = await self._journal.fetched(event.id)
+        if known:
+            return known
+        async with self._gate.passage() as token:
+            try:
+                documents = await self._fetcher.fetch(lookups)
+            except CompletionWaits as waits:
+                await self._closed(token, waits)
+                raise
+        await self._gate.opened()
+        await self._journal.store_fetched(event.id, documents)
+        return documents
+
+    async def _closed(self, token: int, waits: CompletionWaits) -> None:
+        cap_s = MISCONFIGURED_CAP_S if waits.code == "completion_refused" else 60.0
+        seconds = await self._gate.closed(token, waits.code, waits.detail, wait_s=waits.wait_s, cap_s=cap_s)
+        self._log.warning(waits.code, source=self._name, detail=waits.detail, next_attempt_s=round(seconds, 1))
+
+    async def _settle(self, stage: Stage, position: int, tasks: Sequence[Task]) -> None:
+        loop = asyncio.get_running_loop()
+        rendered = await loop.run_in_executor(self._executor, self._renderer, self._name, tasks, self._now_ms())
+        calls = [call for result in rendered for call in result.calls]
+        outcomes = [outcome for result in rendered for outcome in result.outcomes]
+        keys = [(task.event.id, key) for task, result in zip(tasks, rendered, strict=True) for key in result.keys]
+        await self._journal.settle_events(
+            stage, position=position, moved_to=tasks[-1].event.id, calls=calls, outcomes=outcomes, keys=keys
+        )
+        if calls:
+            self._wakeups.wake_delivery(stage.partition)
+        self._report(outcomes)
+
+    def _report(self, outcomes: Sequence[NewOutcome]) -> None:
+        for outcome in outcomes:
+            self._observer.ended(self._name, outcome.kind, outcome.code, 1)
+            if outcome.kind is OutcomeKind.DEAD:
+                # Without the detail: it may quote personal data. `relay show` tells it.
+                self._log.error("dead", source=self._name, event_id=outcome.event_id, code=outcome.code)
+
+
+def ended(event_id: EventId, kind: OutcomeKind, code: str, detail: str, at_ms: int) -> NewOutcome:
+    """An outcome that came before any destination."""
+    return NewOutcome(event_id, None, "", "", kind, code, detail, at_ms)

@@ -1,0 +1,66 @@
+"""Who may have work: one flag a line, and the flag that says the relay is stopping."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+
+class Stopping(Exception):
+    """Raised out of a wait when the relay is stopping."""
+
+
+class Wakeups:
+    """Flags are set by whoever wrote, and by the watcher of other processes' writes.
+
+    A line clears its flag, reads, and waits only when it read nothing: a wake-up between clearing
+    and waiting is therefore never lost.
+    """
+
+    def __init__(self) -> None:
+        self._flags: dict[tuple[str, int], asyncio.Event] = {}
+        self._partitions: dict[int, list[asyncio.Event]] = defaultdict(list)
+        self._stop = asyncio.Event()
+
+    def flag(self, stage: str, partition: int) -> asyncio.Event:
+        """The flag of one line, made on first use."""
+        key = (stage, partition)
+        if key not in self._flags:
+            self._flags[key] = asyncio.Event()
+            if stage.startswith("deliver:"):
+                self._partitions[partition].append(self._flags[key])
+        return self._flags[key]
+
+    def wake(self, stage: str, partition: int) -> None:
+        flag = self._flags.get((stage, partition))
+        if flag is not None:
+            flag.set()
+
+    def wake_delivery(self, partition: int) -> None:
+        """New calls are there for every destination."""
+        for flag in self._partitions[partition]:
+            flag.set()
+
+    def wake_all(self) -> None:
+        for flag in self._flags.values():
+            flag.set()
+
+    # -- stopping
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Let every line end after the work it has in hand."""
+        self._stop.set()
+        self.wake_all()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not beyond a stop. Raises `Stopping`."""
+        try:
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await self._stop.wait()
+        except TimeoutError:
+            return
+        raise Stopping

@@ -1,0 +1,83 @@
+"""`POST /webhooks/{source}`: 2xx means stored."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from relay import logs
+from relay.codes import CODES
+from relay.journal.protocol import JournalUnavailable
+from relay.model import Webhook
+from relay.pipeline.intake import Intake
+from relay.pipeline.wakeups import Wakeups
+from relay.sources.contract import Refused
+from relay.web import bodies
+
+RETRY_AFTER_S = 5
+STATUS = {"signature_missing": 401, "signature_mismatch": 401, "media_type": 415, "body_encoding": 415}
+"""HTTP status by the code of a refusal; any other is 400."""
+NOT_JSON = ("application/x-www-form-urlencoded", "multipart/", "text/", "application/xml", "image/")
+
+
+class Webhooks:
+    """The webhook endpoint, for all sources."""
+
+    def __init__(self, intake: Intake, wakeups: Wakeups, *, max_body_bytes: int) -> None:
+        self._intake = intake
+        self._wakeups = wakeups
+        self._max_body_bytes = max_body_bytes
+        self._log = logs.get("intake")
+
+    async def post(self, request: Request) -> Response:
+        source = request.path_params["source"]
+        if not self._intake.knows(source):
+            return refusal(404, "unknown_source")
+        if self._wakeups.stopping:
+            return unavailable("stopping")
+        try:
+            return await self._take(source, request)
+        except bodies.BodyTooLarge:
+            self._log.warning("webhook_refused", source=source, code="body_too_large")
+            return refusal(413, "body_too_large")
+        except bodies.ClientDisconnect:
+            # Nobody is there to be answered; the platform saw no 2xx and will send again.
+            return Response(status_code=400)
+        except Refused as error:
+            self._log.warning("webhook_refused", source=source, code=error.code, detail=error.detail)
+            return refusal(STATUS.get(error.code, 400), error.code)
+        except JournalUnavailable as error:
+            self._log.error("journal_unavailable", source=source, detail=str(error))
+            return unavailable("journal_unavailable")
+
+    async def _take(self, source: str, request: Request) -> Response:
+        raw = await bodies.read(request, self._max_body_bytes)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+        encoding = headers.get("content-encoding", "")
+        if encoding:
+            try:
+                raw = bodies.decoded(raw, encoding, self._max_body_bytes)
+            except Refused as error:
+                await self._intake.refuse(source, Webhook(headers, raw), error)
+                raise
+        try:
+            appended = await self._intake.take(source, Webhook(headers, raw))
+        except Refused as error:
+            if error.code == "body_not_json" and headers.get("content-type", "").lower().startswith(NOT_JSON):
+                raise Refused("media_type", error.detail) from error
+            raise
+        status = "duplicate" if appended.duplicate else "accepted"
+        return Response(f'{{"status":"{status}","event":"{appended.event_id}"}}', media_type="application/json")
+
+
+def refusal(status: int, code: str) -> Response:
+    """Why a webhook was not taken, for the log of the platform."""
+    return JSONResponse(
+        {"status": "refused", "code": code, "message": CODES[code].meaning, "remedy": CODES[code].remedy}, status
+    )
+
+
+def unavailable(code: str) -> Response:
+    answer = refusal(503, code)
+    answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
