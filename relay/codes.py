@@ -61,6 +61,7 @@ CODES: dict[str, Code] = {
     "no_tracked_event": Code(
         "No tracked event is on for this topic.", "Set the topic under sources.<name>.tracking if it is wanted."
     ),
+    "switched_off": Code("The topic belongs to a tracked event that is switched off or put on another topic.", "Set it under sources.<name>.tracking if it is wanted."),
     "no_template": Code(
         "There is no template for the tracked event on this platform.",
         "Add templates/sources/<platform>/<tracked_event>.jsonata.",

@@ -42,7 +42,6 @@ class DeliveryOptions:
     live: bool
     timeout_s: float
     concurrency: int
-    requests_per_second: float
 
 
 @dataclass(slots=True)

@@ -1,0 +1,265 @@
+"""Builds the relay from its configuration and runs it. The only file that makes concrete things."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relay import logs
+from relay.codes import RelayError
+from relay.destinations import build_destination
+from relay.http import HttpDoor
+from relay.journal.protocol import Journal
+from relay.journal.sqlite import SqliteJournal
+from relay.model import deliver_stage, render_stage
+from relay.pipeline.completing import Completer
+from relay.pipeline.deliver import Delivery, DeliveryOptions
+from relay.pipeline.gates import LineGate
+from relay.pipeline.intake import Intake
+from relay.pipeline.pacing import Pace
+from relay.pipeline.render import RenderLine
+from relay.pipeline.rendering import EventRenderer, Tracking
+from relay.pipeline.retention import Keep, Retention
+from relay.pipeline.standing import Standing
+from relay.pipeline.supervising import supervise
+from relay.pipeline.wakeups import Wakeups
+from relay.pipeline.watching import watch
+from relay.settings.loading import Loaded
+from relay.settings.options import RelayOptions, SourceOptions
+from relay.sources import build_source
+from relay.sources.contract import Source
+from relay.templates.engine import EngineLimits, FastEngine
+from relay.templates.library import Library, packaged_templates
+from relay.web import server
+from relay.web.health import Health
+from relay.web.metrics import Metrics
+from relay.web.site import site
+from relay.web.webhooks import Webhooks
+
+
+def now_ms() -> int:
+    """The wall clock, Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def journal_path(loaded: Loaded) -> Path:
+    """Where the SQLite journal is. Raises RelayError for any other kind of URL."""
+    url = loaded.options.journal.url
+    if not url.startswith("sqlite:///"):
+        raise RelayError("config_invalid", f"journal.url {url.split(':', 1)[0]!r} is not supported; use sqlite:///FILE.")
+    return loaded.base / url.removeprefix("sqlite:///")
+
+
+async def open_journal(loaded: Loaded, *, exclusive: bool, commit: Callable[[float], None] | None = None) -> Journal:
+    """The journal of the configuration; ``exclusive`` for the one process that works it."""
+    return await SqliteJournal.open(
+        journal_path(loaded), partitions=loaded.options.journal.partitions, exclusive=exclusive, observe_commit=commit
+    )
+
+
+def build_library(loaded: Loaded) -> Library:
+    """Packaged templates with the user's folder over them. Raises RelayError when one is broken."""
+    folder = loaded.base / loaded.options.templates.folder
+    return Library(packaged_templates(), folder if folder.is_dir() else None)
+
+
+def build_renderer(loaded: Loaded, sources: Mapping[str, Source]) -> EventRenderer:
+    """What turns events into calls, for `serve` and `render` alike."""
+    options = loaded.options.templates
+    limits = EngineLimits(
+        timeout_ms=options.timeout_ms,
+        max_depth=options.max_depth,
+        max_sequence=options.max_sequence,
+        max_output_bytes=options.max_output_bytes,
+    )
+    return EventRenderer(
+        sources=sources,
+        tracking={name: tracking(source) for name, source in loaded.options.sources.items()},
+        library=build_library(loaded),
+        engine=FastEngine(limits),
+    )
+
+
+def tracking(options: SourceOptions) -> Tracking:
+    """Tracked events by topic, and what a template may know of the source's settings."""
+    chosen = options.tracking.model_dump()
+    defaults = type(options.tracking)().model_dump()
+    settings = {
+        "guest_identity": options.guest_identity,
+        "affiliation": options.affiliation,
+        "shipping_skus": options.shipping_skus,
+    }
+    return Tracking.of(chosen, defaults, {key: value for key, value in settings.items() if value is not None})
+
+
+def build_sources(options: RelayOptions) -> dict[str, Source]:
+    return {name: build_source(name, source) for name, source in options.sources.items()}
+
+
+@dataclass
+class Relay:
+    """Everything a running relay consists of."""
+
+    options: RelayOptions
+    journal: Journal
+    wakeups: Wakeups
+    standing: Standing
+    metrics: Metrics
+    lines: dict[str, RenderLine]
+    deliveries: dict[str, Delivery]
+    retention: Retention
+    server: server.Server
+    url: str
+
+    async def run(self, signals: Signals) -> None:
+        """Work until a signal; then end what is in hand, at most ``server.shutdown_s`` long."""
+        async with asyncio.TaskGroup() as group:
+            work = [group.create_task(self.server.run_until_stopped(), name="web")]
+            for name, line in self.lines.items():
+                work.append(group.create_task(supervise(render_stage(name), line.run, self.wakeups)))
+            for name, delivery in self.deliveries.items():
+                work.append(group.create_task(supervise(deliver_stage(name), delivery.run, self.wakeups)))
+            work.append(group.create_task(supervise("retention", self.retention.run, self.wakeups)))
+            work.append(group.create_task(watch(self.journal, self.wakeups)))
+            logs.get("relay").info("ready", url=self.url)
+            await signals.first.wait()
+            await self._end(signals, work)
+
+    async def _end(self, signals: Signals, work: list[asyncio.Task[None]]) -> None:
+        logs.get("relay").info("stopping", within_s=self.options.server.shutdown_s)
+        self.wakeups.stop()
+        self.server.stop()
+        forced = asyncio.ensure_future(signals.second.wait())
+        finished = asyncio.ensure_future(asyncio.wait(work))
+        await asyncio.wait(
+            {forced, finished}, timeout=self.options.server.shutdown_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        unfinished = [task for task in work if not task.done()]
+        for task in [*unfinished, forced, finished]:
+            task.cancel()
+        logs.get("relay").info("stopped", cut_off=len(unfinished))
+
+
+class Signals:
+    """SIGTERM and SIGINT: the first asks to stop, the second forces."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+
+    def install(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.caught)
+
+    def caught(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+@asynccontextmanager
+async def build(loaded: Loaded, listener: socket.socket) -> AsyncIterator[Relay]:
+    """A relay that is ready to run on ``listener``."""
+    options = loaded.options
+    async with AsyncExitStack() as stack:
+        wakeups = Wakeups()
+        gates: dict[str, LineGate] = {}
+        sources = build_sources(options)
+        renderer = build_renderer(loaded, sources)
+        commits: list[Callable[[float], None]] = []
+        journal = await open_journal(loaded, exclusive=True, commit=lambda seconds: commits[0](seconds))
+        stack.push_async_callback(journal.close)
+        door = await stack.enter_async_context(HttpDoor(options.outgoing))
+        executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="render"))
+        render_names = sorted({*options.sources, *await journal.stage_sources()})
+        stages = [*map(render_stage, render_names), *map(deliver_stage, options.destinations)]
+        standing = Standing(journal, gates, stages, wakeups, now_ms)
+        metrics = Metrics(standing.backlogs, standing.closed_gates, now_ms)
+        commits.append(metrics.commit)
+
+        def gate(name: str) -> LineGate:
+            gates[name] = LineGate(name, journal, wakeups, now_ms, random.random)
+            return gates[name]
+
+        lines: dict[str, RenderLine] = {}
+        for name in render_names:
+            await journal.open_stage(render_stage(name), "beginning")
+            lines[name] = RenderLine(
+                name,
+                source=sources.get(name),
+                fetcher=build_completer(sources.get(name), options.sources.get(name), door),
+                gate=gate(render_stage(name)),
+                journal=journal,
+                renderer=renderer,
+                executor=executor,
+                wakeups=wakeups,
+                observer=metrics,
+                now_ms=now_ms,
+            )
+        deliveries: dict[str, Delivery] = {}
+        for name, destination in options.destinations.items():
+            await journal.open_stage(deliver_stage(name), destination.start)
+            deliveries[name] = Delivery(
+                name,
+                build_destination(name, destination),
+                DeliveryOptions(destination.mode == "live", destination.timeout_s, destination.concurrency),
+                gate=gate(deliver_stage(name)),
+                journal=journal,
+                door=door,
+                pace=Pace(destination.requests_per_second, clock=time.monotonic, sleep=asyncio.sleep),
+                wakeups=wakeups,
+                observer=metrics,
+                now_ms=now_ms,
+            )
+        intake = Intake(journal, sources, wakeups, metrics, now_ms)
+        keep = Keep(options.retention.events_days, options.retention.dead_days, options.retention.quarantine_days)
+        webhooks = Webhooks(intake, wakeups, max_body_bytes=options.server.max_body_bytes)
+        health = Health(standing.readiness, metrics)
+        yield Relay(
+            options=options,
+            journal=journal,
+            wakeups=wakeups,
+            standing=standing,
+            metrics=metrics,
+            lines=lines,
+            deliveries=deliveries,
+            retention=Retention(journal, keep, stages, wakeups, now_ms),
+            server=server.Server(site(webhooks, health), listener, shutdown_s=options.server.shutdown_s),
+            url=server.url(listener),
+        )
+
+
+def build_completer(source: Source | None, options: SourceOptions | None, door: HttpDoor) -> Completer | None:
+    """The source's commerce connection, when one is configured."""
+    if source is None or options is None or options.commerce is None:
+        return None
+    credentials = source.credentials()
+    if credentials is None:
+        return None
+    return Completer(
+        credentials,
+        base_url=options.commerce.base_url,
+        timeout_s=options.commerce.timeout_s,
+        door=door,
+        pace=Pace(options.commerce.requests_per_second, clock=time.monotonic, sleep=asyncio.sleep),
+        now_ms=now_ms,
+    )
+
+
+async def serve(loaded: Loaded, on_ready: Callable[[Relay], Any] | None = None) -> None:
+    """Run until SIGTERM or SIGINT."""
+    listener = server.bind(loaded.options.server.host, loaded.options.server.port)
+    signals = Signals()
+    signals.install()
+    with listener:
+        async with build(loaded, listener) as relay:
+            if on_ready is not None:
+                on_ready(relay)
+            await relay.run(signals)

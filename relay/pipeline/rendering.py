@@ -1,0 +1,147 @@
+"""From a stored event to calls: normalise, render each tracked event, guard. Pure but for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from relay.model import Event, JsonObject, NewCall, NewOutcome, OutcomeKind
+from relay.pipeline.render import Rendered, Task, ended
+from relay.sources.contract import Source
+from relay.templates.engine import Engine, TemplateFailure
+from relay.templates.library import Library, Template
+from relay.templates.rendering import RenderResult, render_calls
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """What one source tracks. ``settings`` is what its templates see as ``$settings``."""
+
+    by_topic: Mapping[str, Sequence[str]]
+    switched_off: frozenset[str]
+    """Topics that a tracked event takes by default and that none takes now."""
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls, chosen: Mapping[str, Sequence[str]], defaults: Mapping[str, Sequence[str]], settings: Mapping[str, Any]
+    ) -> Tracking:
+        """From topics by tracked event, as configured and as they would be by default."""
+        by_topic: dict[str, list[str]] = {}
+        for tracked_event, topics in chosen.items():
+            for topic in topics:
+                by_topic.setdefault(topic, []).append(tracked_event)
+        usual = {topic for topics in defaults.values() for topic in topics}
+        return cls(by_topic, frozenset(usual - by_topic.keys()), settings)
+
+
+class EventRenderer:
+    """Implements `relay.pipeline.render.Renderer`."""
+
+    def __init__(
+        self, *, sources: Mapping[str, Source], tracking: Mapping[str, Tracking], library: Library, engine: Engine
+    ) -> None:
+        self._sources = sources
+        self._tracking = tracking
+        self._library = library
+        self._engine = engine
+
+    def __call__(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]:
+        return [self._render(source, task, now_ms) for task in tasks]
+
+    def _render(self, name: str, task: Task, now_ms: int) -> Rendered:
+        event = task.event
+        source = self._sources.get(name)
+        if source is None:
+            return _without_calls(event, OutcomeKind.IGNORED, "source_removed", name, now_ms)
+        try:
+            documents = source.documents(event, task.fetched)
+        except ValueError as error:
+            return _without_calls(event, OutcomeKind.DEAD, "body_unreadable", str(error), now_ms)
+        keys = sorted({key for document in documents for key in source.keys(document)})
+        if task.missing:
+            return _without_calls(event, OutcomeKind.DEAD, "completion_missing", task.missing, now_ms, keys)
+        tracking = self._tracking[name]
+        tracked_events = tracking.by_topic.get(event.topic, ())
+        if not tracked_events:
+            code = "switched_off" if event.topic in tracking.switched_off else "no_tracked_event"
+            return _without_calls(event, OutcomeKind.IGNORED, code, event.topic, now_ms, keys)
+        calls: list[NewCall] = []
+        outcomes: list[NewOutcome] = []
+        for tracked_event in tracked_events:
+            template = self._library.source_template(source.platform, tracked_event)
+            if template is None:
+                detail = f"{source.platform}/{tracked_event}"
+                outcomes.append(ended(event.id, OutcomeKind.IGNORED, "no_template", detail, now_ms))
+                continue
+            for index, document in enumerate(documents):
+                made, failed = self._apply(template, document, event, name, index, now_ms)
+                calls.extend(made)
+                outcomes.extend(failed)
+        return Rendered(calls, outcomes, keys)
+
+    def _apply(
+        self, template: Template, document: JsonObject, event: Event, source: str, index: int, now_ms: int
+    ) -> tuple[list[NewCall], list[NewOutcome]]:
+        tracked_event = template.tracked_event
+        try:
+            result = render_calls(
+                self._engine,
+                template,
+                document,
+                bindings(event, self._tracking[source].settings),
+                source=source,
+                tracked_event=tracked_event,
+                delivery_key=event.delivery_key if index == 0 else f"{event.delivery_key}#{index}",
+                occurred_at_ms=event.occurred_at_ms,
+                received_at_ms=event.received_at_ms,
+            )
+        except TemplateFailure as failure:
+            detail = f"{tracked_event}: {failure}"
+            return [], [ended(event.id, OutcomeKind.DEAD, failure.code, detail, now_ms)]
+        return _calls(result, event, template), _problems(result, event, tracked_event, now_ms)
+
+
+def bindings(event: Event, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a template sees beside ``$``: ``$event`` and ``$settings``."""
+    return {
+        "event": {
+            "source": event.source,
+            "topic": event.topic,
+            "id": event.delivery_key,
+            "occurredAt": None if event.occurred_at_ms is None else iso(event.occurred_at_ms),
+            "receivedAt": iso(event.received_at_ms),
+        },
+        "settings": dict(settings),
+    }
+
+
+def iso(at_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+
+
+def _without_calls(
+    event: Event, kind: OutcomeKind, code: str, detail: str, now_ms: int, keys: Sequence[str] = ()
+) -> Rendered:
+    return Rendered([], [ended(event.id, kind, code, detail, now_ms)], keys)
+
+
+def _calls(result: RenderResult, event: Event, template: Template) -> list[NewCall]:
+    return [
+        NewCall(event.id, template.tracked_event, message_id, text, template.version)
+        for message_id, text in result.calls
+    ]
+
+
+def _problems(result: RenderResult, event: Event, tracked_event: str, now_ms: int) -> list[NewOutcome]:
+    problems = [
+        ended(event.id, OutcomeKind.DEAD, rejected.code, f"{tracked_event}: {rejected.detail}", now_ms)
+        for rejected in result.rejected
+    ]
+    if not result.calls and not problems:
+        problems.append(ended(event.id, OutcomeKind.SKIPPED, "template_empty", tracked_event, now_ms))
+    return problems

@@ -1,0 +1,70 @@
+"""How the relay stands: ready or not and why, what waits, which lines rest after a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from relay.codes import CODES
+from relay.journal.protocol import Journal, JournalUnavailable
+from relay.model import Backlog
+from relay.pipeline.gates import LineGate
+from relay.pipeline.wakeups import Wakeups
+
+
+class Standing:
+    """Answers for `/readyz` and `/metrics`. Codes only: both are read without a password."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        gates: Mapping[str, LineGate],
+        stages: Sequence[str],
+        wakeups: Wakeups,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._journal = journal
+        self._gates = gates
+        self._stages = stages
+        self._wakeups = wakeups
+        self._now_ms = now_ms
+
+    async def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether webhooks can be taken, and the state of every line.
+
+        A destination that is down does not make the relay unready: intake goes on.
+        """
+        reasons = []
+        if self._wakeups.stopping:
+            reasons.append(_reason("stopping"))
+        try:
+            await self._journal.check()
+        except JournalUnavailable:
+            reasons.append(_reason("journal_unavailable"))
+        return not reasons, {"reasons": reasons, "lines": {name: self._line(gate) for name, gate in self._gates.items()}}
+
+    def _line(self, gate: LineGate) -> dict[str, Any]:
+        state = gate.state
+        if not state.failures:
+            return {"state": "open"}
+        return {
+            "state": "waiting",
+            **_reason(state.code),
+            "failures": state.failures,
+            "next_attempt_s": max(0, state.not_before_ms - self._now_ms()) / 1000,
+        }
+
+    async def backlogs(self) -> Sequence[Backlog]:
+        try:
+            return await self._journal.backlogs(self._stages)
+        except JournalUnavailable:
+            # The metrics keep their last value; `/readyz` says what is wrong.
+            return ()
+
+    def closed_gates(self) -> dict[str, bool]:
+        return {name: gate.state.failures > 0 for name, gate in self._gates.items()}
+
+
+def _reason(code: str) -> dict[str, str]:
+    known = CODES.get(code)
+    return {"code": code, "meaning": known.meaning if known else "", "remedy": known.remedy if known else ""}
