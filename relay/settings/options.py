@@ -6,11 +6,12 @@ The docs page, `relay config` and the environment names are derived from these m
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 PositiveInt = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Topics = list[str]
 
 
@@ -25,8 +26,28 @@ def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str | SecretStr) else value
 
 
+def _web_address(address: str) -> str:
+    """Scheme and host, perhaps with a port and a path; without the scheme, no request could be sent."""
+    try:
+        parts = urlsplit(address)
+        whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # urlsplit on a malformed port or IPv6 address
+        whole = False
+    if not whole or parts.query or parts.fragment or any(c.isspace() for c in address):
+        raise ValueError("an address such as https://api.example.com")
+    return address
+
+
+def _journal_url(url: str) -> str:
+    """Only SQLite for now; a file name must follow."""
+    if not url.startswith("sqlite:///") or url.rstrip("/") == "sqlite:":
+        raise ValueError("sqlite:///FILE")
+    return url
+
+
 Secrets = Annotated[list[SecretStr], BeforeValidator(_one_or_many)]
 TopicChoice = Annotated[Topics, BeforeValidator(_one_or_many)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class ServerOptions(Options):
@@ -61,7 +82,7 @@ class TemplateOptions(Options):
 
 
 class JournalOptions(Options):
-    url: str = Field(
+    url: Annotated[str, AfterValidator(_journal_url)] = Field(
         "sqlite:///relay.db",
         description="`sqlite:///FILE` (relative to the configuration file; four slashes for an absolute path).",
     )
@@ -77,7 +98,7 @@ class RetentionOptions(Options):
 
 
 class CommerceOptions(Options):
-    base_url: str = Field(description="The platform's API, for example https://euwest.api.elasticpath.com.")
+    base_url: WebAddress = Field(description="The platform's API, for example https://euwest.api.elasticpath.com.")
     client_id: str = Field(description="OAuth client id.")
     client_secret: SecretStr = Field(description="OAuth client secret.")
     timeout_s: Seconds = Field(10.0, description="Longest wait for one answer.")
@@ -121,11 +142,11 @@ SourceOptions = ElasticPathOptions
 
 class SegmentOptions(Options):
     kind: Literal["segment"]
-    host: str = Field(
+    host: WebAddress = Field(
         "https://api.segment.io",
         description="API host; for the EU region https://events.eu1.segmentapis.com; or a RudderStack data plane.",
     )
-    path: str = Field("/v1/batch", description="Path of the batch call.")
+    path: str = Field("/v1/batch", pattern="^/", description="Path of the batch call.")
     write_key: SecretStr = Field(description="Write key of the Segment source.")
     mode: Literal["live", "test"] = Field(
         "live", description="`test`: everything but the sending; what would be sent is shown and kept."
