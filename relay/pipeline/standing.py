@@ -11,6 +11,8 @@ from relay.model import Backlog
 from relay.pipeline.gates import LineGate
 from relay.pipeline.wakeups import Wakeups
 
+ASK_AGAIN_S = 0.02
+
 
 class Standing:
     """Answers for `/readyz` and `/metrics`. Codes only: both are read without a password."""
@@ -60,6 +62,14 @@ class Standing:
         except JournalUnavailable:
             # The metrics keep their last value; `/readyz` says what is wrong.
             return ()
+
+    async def drained(self) -> None:
+        """Wait until nothing waits behind any stage. Raises `Stopping`.
+
+        It asks the journal again and again: work may come from other processes, which send no signal.
+        """
+        while any(backlog.waiting for backlog in await self._journal.backlogs(self._stages)):
+            await self._wakeups.pause(ASK_AGAIN_S)
 
     def closed_gates(self) -> dict[str, bool]:
         return {name: gate.state.failures > 0 for name, gate in self._gates.items()}
