@@ -1,0 +1,162 @@
+"""Segment's HTTP Tracking API, and receivers that take the same call, such as RudderStack.
+
+Sources: Segment's HTTP API, rate limit and duplicate data pages; the retry policy of its Node and
+Python libraries; RudderStack's gateway. A 200 says no more than that the bytes were taken:
+Segment refuses calls after it, without telling, so the template guard checks them before.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from base64 import b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import orjson
+
+from relay import __version__
+from relay.codes import RelayError
+from relay.destinations.answers import MASK, shown
+from relay.destinations.contract import Answer, Decision, Limits, Record, Request, Unfit
+from relay.destinations.retry_after import rate_limit_reset_s, retry_after_s
+from relay.model import Call, VerdictKind
+from relay.settings.options import SegmentOptions
+
+_DELIVERED, _RETRY, _SPLIT = VerdictKind.DELIVERED, VerdictKind.RETRY, VerdictKind.SPLIT
+_MISCONFIGURED = VerdictKind.MISCONFIGURED
+
+# First status, last status, verdict, code. The first row that holds a status decides.
+_ANSWERS = (
+    (200, 299, _DELIVERED, "accepted"),
+    (300, 399, _MISCONFIGURED, "redirected"),
+    (401, 401, _MISCONFIGURED, "key_refused"),
+    (403, 403, _MISCONFIGURED, "key_refused"),
+    (404, 404, _MISCONFIGURED, "path_unknown"),
+    (408, 408, _RETRY, "server_error"),
+    (410, 410, _RETRY, "server_error"),
+    (429, 429, _RETRY, "rate_limited"),
+    (460, 460, _RETRY, "server_error"),
+    (400, 499, _SPLIT, "batch_refused"),  # a request of one call: reject, call_refused
+    (501, 501, _MISCONFIGURED, "not_supported"),
+    (505, 505, _MISCONFIGURED, "not_supported"),
+    (511, 511, _MISCONFIGURED, "not_supported"),
+)
+_ANY_OTHER = (_RETRY, "server_error")
+
+# Codes of "no answer" that waiting does not mend.
+_LASTING = frozenset({"tls_failed", "address_refused"})
+
+
+class Segment:
+    """A Segment source, known by its write key. Raises RelayError for options that cannot work."""
+
+    kind = "segment"
+
+    def __init__(self, name: str, options: SegmentOptions) -> None:
+        self._key = _key(name, options)
+        self._url = f"{options.host.rstrip('/')}/{options.path.lstrip('/')}"
+        self._id_prefix = f"{name}|{self._key}|"
+        self._gzip = options.gzip
+        basic = b64encode(f"{self._key}:".encode()).decode()
+        self._secrets = (self._key, basic)
+        self._headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"relay/{__version__}",
+            # Segment takes the key from the body, RudderStack only from here.
+            "Authorization": f"Basic {basic}",
+        }
+        if self._gzip:
+            self._headers["Content-Encoding"] = "gzip"
+        self.limits = Limits(
+            max_records=options.max_batch_calls,
+            max_request_bytes=options.max_batch_bytes,
+            max_record_bytes=options.max_call_bytes,
+            envelope_bytes=len(_envelope(b"", now_ms=0, key=self._key)),
+        )
+        if self.limits.envelope_bytes + options.max_call_bytes > options.max_batch_bytes:
+            message = f"destinations.{name}.max_batch_bytes has no room for one call of max_call_bytes."
+            raise RelayError("config_invalid", message)
+
+    def record(self, call: Call) -> Record | Unfit:
+        """The call with a ``messageId`` of this destination and key.
+
+        Segment drops what has a ``messageId`` that any source sent it within a day, so the same
+        fact needs another one for each destination.
+        """
+        digest = hashlib.sha256(f"{self._id_prefix}{call.message_id}".encode()).hexdigest()
+        body = f'{{"messageId":"wr_{digest[:40]}",{call.text[1:]}'.encode()
+        if len(body) > self.limits.max_record_bytes:
+            return Unfit("guard_size", f"{len(body)} bytes, {self.limits.max_record_bytes} are allowed")
+        return Record(body)
+
+    def request(self, records: Sequence[Record], *, now_ms: int, failures: int) -> Request:
+        """``sentAt`` is new at each attempt: Segment corrects the calls' times by it."""
+        calls = b",".join(record.body for record in records)
+        body = _envelope(calls, now_ms=now_ms, key=self._key)
+        headers = {**self._headers, "X-Retry-Count": str(failures)} if failures > 0 else self._headers
+        return Request(
+            method="POST",
+            url=self._url,
+            headers=headers,
+            body=gzip.compress(body, compresslevel=1, mtime=0) if self._gzip else body,
+            shown_body=_envelope(calls, now_ms=now_ms, key=MASK),
+        )
+
+    def decide(self, answer: Answer, *, records: int, now_ms: int) -> Decision:
+        if answer.status <= 0:
+            verdict = _MISCONFIGURED if answer.error in _LASTING else _RETRY
+            return Decision(verdict, answer.error or "connection_failed", shown(answer.error_detail, self._secrets))
+        verdict, code = _verdict(answer.status)
+        if verdict is _SPLIT and records <= 1:
+            verdict, code = VerdictKind.REJECT, "call_refused"
+        wait_s = _wait_s(answer, now_ms) if verdict is _RETRY else None
+        return Decision(verdict, code, self._detail(answer), wait_s)
+
+    def _detail(self, answer: Answer) -> str:
+        parts = [str(answer.status), shown(answer.body, self._secrets)]
+        if 300 <= answer.status <= 399:
+            parts.insert(1, _target(shown(answer.headers.get("location", ""), self._secrets)))
+        return " ".join(filter(None, parts))
+
+
+def _key(name: str, options: SegmentOptions) -> str:
+    key = options.write_key.get_secret_value().strip()
+    if not key:
+        raise RelayError("config_missing", f"destinations.{name}.write_key is empty.")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise RelayError("config_invalid", f"destinations.{name}.write_key holds a character that no key has.")
+    return key
+
+
+def _envelope(calls: bytes, *, now_ms: int, key: str) -> bytes:
+    second = datetime.fromtimestamp(now_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    head = f'{{"sentAt":"{second}.{now_ms % 1000:03d}Z","writeKey":'.encode()
+    return b"".join((head, orjson.dumps(key), b',"batch":[', calls, b"]}"))
+
+
+def _verdict(status: int) -> tuple[VerdictKind, str]:
+    for first, last, verdict, code in _ANSWERS:
+        if first <= status <= last:
+            return verdict, code
+    return _ANY_OTHER
+
+
+def _wait_s(answer: Answer, now_ms: int) -> float | None:
+    wait_s = retry_after_s(answer.headers, now_ms=now_ms)
+    if wait_s is None and answer.status == 429:
+        wait_s = rate_limit_reset_s(answer.headers, now_ms=now_ms)
+    return wait_s
+
+
+def _target(location: str) -> str:
+    """Where a redirect leads, without the path: that may hold what must not be shown."""
+    if not location:
+        return ""
+    try:
+        parts = urlsplit(location)
+        host = parts.hostname
+    except ValueError:
+        return "to an unreadable address:"
+    return f"to {parts.scheme or 'http'}://{host}:" if host else "to another path of the same host:"
