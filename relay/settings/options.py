@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-PositiveInt = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Topics = list[str]
 
 
@@ -28,14 +28,23 @@ def _one_or_many(value: object) -> object:
 
 def _web_address(address: str) -> str:
     """Scheme and host, perhaps with a port and a path; without the scheme, no request could be sent."""
+    expected = "an address such as https://api.example.com"
     try:
         parts = urlsplit(address)
-        whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:  # urlsplit on a malformed port or IPv6 address
-        whole = False
-    if not whole or parts.query or parts.fragment or any(c.isspace() for c in address):
-        raise ValueError("an address such as https://api.example.com")
+        port = parts.port
+    except ValueError:  # a malformed port or IPv6 address
+        raise ValueError(expected) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(expected)
+    if parts.query or parts.fragment or any(c.isspace() for c in address):
+        raise ValueError(f"{expected}, without a query")
     return address
+
+
+def _path(path: str) -> str:
+    if not path.startswith("/") or any(c.isspace() for c in path):
+        raise ValueError("a path that begins with /")
+    return path
 
 
 def _journal_url(url: str) -> str:
@@ -146,7 +155,7 @@ class SegmentOptions(Options):
         "https://api.segment.io",
         description="API host; for the EU region https://events.eu1.segmentapis.com; or a RudderStack data plane.",
     )
-    path: str = Field("/v1/batch", pattern="^/", description="Path of the batch call.")
+    path: Annotated[str, AfterValidator(_path)] = Field("/v1/batch", description="Path of the batch call.")
     write_key: SecretStr = Field(description="Write key of the Segment source.")
     mode: Literal["live", "test"] = Field(
         "live", description="`test`: everything but the sending; what would be sent is shown and kept."

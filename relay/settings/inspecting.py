@@ -1,0 +1,103 @@
+"""Checks that the option models cannot make: names, platforms and kinds, empty values, secrets that are left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from relay.settings.options import RelayOptions
+from relay.settings.problems import Problem, not_set, unfit
+from relay.settings.suggesting import hint
+from relay.settings.tables import KeyPath, is_list, is_secret, submodel, tag_field, type_text, variants
+
+PLACEHOLDER = "your-write-key"
+"""Stands in the file that `relay init` writes; it must never be sent, for a vendor may swallow what it is sent with."""
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]|_(?!_)){0,62}")
+_NO = {"false", "0", "no", "off", "n", "f"}
+
+
+def inspect(data: dict[str, Any]) -> list[Problem]:
+    """Problems of ``data``. Sets the platform or kind of an entry that is named after one; drops an entry without."""
+    problems: list[Problem] = []
+    for table, field in RelayOptions.model_fields.items():
+        models = variants(field)
+        entries = data.get(table)
+        if models and isinstance(entries, dict):
+            for name in list(entries):
+                problems += _entry((table, name), entries, models)
+        elif model := submodel(field):
+            problems += _values((table,), entries, model)
+    return problems
+
+
+def _entry(path: KeyPath, entries: dict[str, Any], models: dict[str, type[BaseModel]]) -> Iterator[Problem]:
+    name = path[-1]
+    entry = entries[name]
+    if not _NAME.fullmatch(name):
+        yield Problem(
+            path, "a name is of a-z, 0-9, - and single _, at most 63 of them, and begins with a letter or digit"
+        )
+        del entries[name]
+    elif isinstance(entry, dict):
+        tag = tag_field(next(iter(models.values())))
+        kind = entry.setdefault(tag, name if name in models else None)
+        if kind is None:
+            yield Problem((*path, tag), f"is not set; {hint(name, models)}", missing=True)
+        elif not isinstance(kind, str) or kind not in models:
+            shown = f" {kind!r}" if isinstance(kind, str) else ""
+            yield Problem((*path, tag), f"unknown {tag}{shown}; {hint(str(kind), models)}")
+        if not isinstance(kind, str) or kind not in models:
+            del entries[name]
+            return
+        yield from _values(path, entry, models[kind])
+        yield from _guarded(path, entry, models[kind])
+        yield from _placeholder(path, entry)
+
+
+def _values(path: KeyPath, table: Any, model: type[BaseModel]) -> Iterator[Problem]:
+    for key, value in table.items() if isinstance(table, dict) else ():
+        field = model.model_fields.get(key)
+        if field is None:
+            continue
+        if inner := submodel(field):
+            yield from _values((*path, key), value, inner)
+        elif is_list(field) and isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from _value((*path, key, str(index)), item, field)
+        else:
+            yield from _value((*path, key), value, field)
+
+
+def _value(path: KeyPath, value: Any, field: FieldInfo) -> Iterator[Problem]:
+    if isinstance(value, bool) and "number" in type_text(field):
+        yield unfit(path, field, value)
+    elif isinstance(value, str) and not value.strip():
+        leave = "put in a value" if field.is_required() else "leave it out for the default"
+        false = ", or set it to false" if "false" in type_text(field) else ""
+        yield Problem(path, f"is empty; {leave}{false}")
+    elif is_secret(field) and isinstance(value, str) and value != value.strip():
+        yield Problem(path, "begins or ends with white space, perhaps a line end from a file; remove it")
+
+
+def _guarded(path: KeyPath, entry: dict[str, Any], model: type[BaseModel]) -> Iterator[Problem]:
+    """A source accepts webhooks from anyone only when told so."""
+    if "open" not in model.model_fields:
+        return
+    secrets = [name for name, field in model.model_fields.items() if is_secret(field)]
+    is_open = str(entry.get("open", False)).lower() not in _NO
+    if not is_open and not any(entry.get(name) not in (None, False, []) for name in secrets):
+        others = "".join(f", or {name}" for name in secrets[1:])
+        yield not_set(
+            (*path, secrets[0]),
+            f"the secret that the platform sends{others}, or open = true to accept webhooks of anyone.",
+        )
+
+
+def _placeholder(path: KeyPath, entry: dict[str, Any]) -> Iterator[Problem]:
+    if entry.get("write_key") == PLACEHOLDER and entry.get("mode", "live") == "live":
+        yield Problem((*path, "write_key"), 'is still the placeholder; put in the real key, or set mode = "test"')
