@@ -15,7 +15,6 @@ from relay import __version__
 from relay.codes import CODES, RelayError
 from relay.destinations import build_destination
 from relay.destinations.contract import Answer, Record, Unfit
-from relay.model import VerdictKind
 from relay.settings.options import SegmentOptions
 from tests.destinations.making import KEY, NOW_MS, make_call, make_segment, order_completed
 
