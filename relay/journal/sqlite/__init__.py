@@ -1,0 +1,1 @@
+from relay.journal.sqlite.journal import SqliteJournal as SqliteJournal

@@ -1,0 +1,243 @@
+"""The embedded journal: one SQLite file, one thread that writes, a few that read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from relay.journal.protocol import Dropped, JournalUnavailable
+from relay.journal.sqlite import appending, finding, reading, retention, settling, showing, standing
+from relay.journal.sqlite.locking import FileLock
+from relay.journal.sqlite.readers import Readers
+from relay.journal.sqlite.schema import prepare
+from relay.journal.sqlite.writer import Writer
+from relay.model import (
+    Appended,
+    Backlog,
+    CallBatch,
+    EventBatch,
+    EventId,
+    EventSummary,
+    Gate,
+    NewAttempt,
+    NewCall,
+    NewEvent,
+    NewOutcome,
+    NewQuarantined,
+    Quarantined,
+    QuarantineId,
+    Selection,
+    Stage,
+    Timeline,
+)
+
+_CLOSE_S = 10.0
+
+
+class SqliteJournal:
+    """Implements `relay.journal.protocol.Journal`; open it with `open`, in the event loop that uses it."""
+
+    def __init__(
+        self,
+        path: Path,
+        partitions: int,
+        *,
+        lock: FileLock | None,
+        observe_commit: Callable[[float], None] | None,
+        quarantine_limit: int,
+    ) -> None:
+        self._path = path
+        self._partitions = partitions
+        self._lock = lock
+        self._quarantine_limit = quarantine_limit
+        self._file = _identity(path)
+        self._sweep = retention.Sweep()
+        self._writer = Writer(path, observe_commit)
+        self._stages = Readers(path, threads=2)
+        # Apart, so that a search through the whole log holds up no stage.
+        self._lookups = Readers(path, threads=1)
+
+    @classmethod
+    async def open(
+        cls,
+        path: str | Path,
+        partitions: int = 8,
+        observe_commit: Callable[[float], None] | None = None,
+        *,
+        exclusive: bool = False,
+        quarantine_limit: int = 10_000,
+    ) -> Self:
+        """Open the file, which is made or brought up to date as needed.
+
+        ``partitions`` counts for a new file only. ``observe_commit`` is called with
+        the seconds that each transaction of the writer took. ``exclusive`` is for the one process
+        that runs stages. Of each source about ``quarantine_limit`` requests are kept.
+
+        Raises `RelayError` (``journal_newer``, ``journal_in_use``) and `JournalUnavailable`.
+        """
+        path = Path(path)
+        lock = FileLock(path) if exclusive else None
+        try:
+            stored = await asyncio.to_thread(prepare, path, partitions)
+            return cls(path, stored, lock=lock, observe_commit=observe_commit, quarantine_limit=quarantine_limit)
+        except BaseException:
+            if lock:
+                lock.release()
+            raise
+
+    @property
+    def partitions(self) -> int:
+        return self._partitions
+
+    # -- intake
+
+    async def append(self, event: NewEvent) -> Appended:
+        return (await self._writer.append((event,)))[0]
+
+    async def append_many(self, events: Sequence[NewEvent]) -> Sequence[Appended]:
+        return await self._writer.append(events)
+
+    async def quarantine(self, item: NewQuarantined) -> QuarantineId:
+        return await self._writer.write(lambda db: appending.quarantine(db, item, self._quarantine_limit))
+
+    # -- stages
+
+    async def open_stage(self, name: str, start: Literal["beginning", "now"]) -> None:
+        await self._writer.write(lambda db: settling.open_stage(db, name, start, self._partitions))
+
+    async def read_events(self, stage: Stage, limit: int) -> EventBatch:
+        return await self._stages.read(lambda db: reading.read_events(db, stage, limit))
+
+    async def settle_events(
+        self,
+        stage: Stage,
+        *,
+        position: int,
+        moved_to: int,
+        calls: Sequence[NewCall],
+        outcomes: Sequence[NewOutcome],
+        keys: Sequence[tuple[EventId, str]],
+    ) -> None:
+        await self._writer.write(
+            lambda db: settling.settle_events(db, stage, position, moved_to, calls, outcomes, keys)
+        )
+
+    async def read_calls(self, stage: Stage, limit: int) -> CallBatch:
+        return await self._stages.read(lambda db: reading.read_calls(db, stage, limit))
+
+    async def delivered(self, destination: str, message_ids: Sequence[str]) -> set[str]:
+        return await self._stages.read(lambda db: reading.delivered(db, destination, message_ids))
+
+    async def settle_calls(
+        self,
+        stage: Stage,
+        *,
+        position: int,
+        moved_to: int,
+        outcomes: Sequence[NewOutcome],
+        attempt: NewAttempt | None,
+    ) -> None:
+        await self._writer.write(lambda db: settling.settle_calls(db, stage, position, moved_to, outcomes, attempt))
+
+    async def record_attempt(self, attempt: NewAttempt) -> None:
+        await self._writer.write(lambda db: settling.record_attempt(db, attempt))
+
+    async def gate(self, name: str) -> Gate:
+        return await self._stages.read(lambda db: standing.gate(db, name))
+
+    async def set_gate(self, name: str, gate: Gate) -> None:
+        await self._writer.write(lambda db: settling.set_gate(db, name, gate))
+
+    async def fetched(self, event_id: EventId) -> Mapping[str, Any]:
+        return await self._stages.read(lambda db: standing.fetched(db, event_id))
+
+    async def store_fetched(self, event_id: EventId, documents: Mapping[str, Any]) -> None:
+        await self._writer.write(lambda db: appending.store_fetched(db, event_id, documents))
+
+    # -- looking up
+
+    async def find(self, selection: Selection, *, limit: int, before: EventId | None = None) -> Sequence[EventSummary]:
+        return await self._lookups.read(lambda db: finding.find(db, selection, limit, before))
+
+    async def count(self, selection: Selection) -> int:
+        return await self._lookups.read(lambda db: finding.count(db, selection))
+
+    async def timeline(self, event_id: EventId) -> Timeline | None:
+        return await self._lookups.read(lambda db: showing.timeline(db, event_id))
+
+    async def quarantined(self, source: str | None, *, limit: int) -> Sequence[Quarantined]:
+        return await self._lookups.read(lambda db: showing.quarantined(db, source, limit))
+
+    async def quarantined_one(self, quarantine_id: QuarantineId) -> Quarantined | None:
+        return await self._lookups.read(lambda db: showing.quarantined_one(db, quarantine_id))
+
+    async def backlogs(self, names: Sequence[str]) -> Sequence[Backlog]:
+        return await self._lookups.read(lambda db: standing.backlogs(db, names))
+
+    async def stage_sources(self) -> Sequence[str]:
+        return await self._stages.read(standing.stage_sources)
+
+    async def changed(self) -> bool:
+        return await self._writer.changed()
+
+    # -- keeping house
+
+    async def drop_expired(
+        self,
+        *,
+        events_before_ms: int,
+        dead_before_ms: int,
+        quarantine_before_ms: int,
+        stages: Sequence[str],
+        limit: int,
+    ) -> Dropped:
+        expired = await self._lookups.read(
+            lambda db: retention.find_expired(
+                db,
+                self._sweep,
+                events_before_ms=events_before_ms,
+                dead_before_ms=dead_before_ms,
+                stages=stages,
+                limit=limit,
+            )
+        )
+        dropped = await self._writer.write(
+            lambda db: retention.drop(db, expired, quarantine_before_ms=quarantine_before_ms, limit=limit)
+        )
+        self._sweep = expired.then
+        return dropped
+
+    async def check(self) -> None:
+        if _identity(self._path) != self._file:
+            raise JournalUnavailable(f"The journal {self._path} was removed or replaced while the relay ran.")
+        await self._writer.write(_count_check)
+        await self._stages.read(_read_check)
+
+    async def close(self) -> None:
+        """Finish what waits. Gives up on a thread that does not end within seconds."""
+        await self._stages.close(_CLOSE_S)
+        await self._lookups.close(_CLOSE_S)
+        await self._writer.close(_CLOSE_S)
+        if self._lock:
+            self._lock.release()
+            self._lock = None
+
+
+def _count_check(database: sqlite3.Connection) -> None:
+    database.execute("update meta set value = value + 1 where name = 'checks'")
+
+
+def _read_check(database: sqlite3.Connection) -> None:
+    database.execute("select value from meta where name = 'checks'").fetchone()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None  # Gone, which `check` reports.
+    return status.st_dev, status.st_ino

@@ -1,0 +1,71 @@
+"""Making the file, and bringing an older one up to date: numbered migrations, forward only."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+
+from relay.codes import RelayError
+from relay.journal.sqlite.connecting import open_writer, unavailable
+
+
+def migrations() -> list[str]:
+    """The SQL of each step; the file's ``user_version`` is how many were taken."""
+    folder = files("relay.journal.sqlite").joinpath("migrations")
+    steps = sorted((step for step in folder.iterdir() if step.name.endswith(".sql")), key=lambda step: step.name)
+    return [step.read_text(encoding="utf-8") for step in steps]
+
+
+def prepare(path: Path, partitions: int) -> int:
+    """Create or migrate the file; returns its number of partitions, fixed when it was made.
+
+    Raises `RelayError` ``journal_newer``, and `JournalUnavailable`.
+    """
+    try:
+        # It holds personal data; SQLite gives its side files the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        database = open_writer(path)
+        try:
+            return _migrate(database, path, partitions)
+        finally:
+            database.close()
+    except (OSError, sqlite3.Error) as error:
+        raise unavailable(path, error) from error
+
+
+def _migrate(database: sqlite3.Connection, path: Path, partitions: int) -> int:
+    steps = migrations()
+    if _version(database) > len(steps):
+        raise RelayError(
+            "journal_newer",
+            f"The journal {path} has schema {_version(database)}; this relay knows {len(steps)}.",
+        )
+    database.execute("pragma auto_vacuum = incremental")
+    (mode,) = database.execute("pragma journal_mode = wal").fetchone()
+    if mode != "wal":
+        raise sqlite3.OperationalError("its file system has no shared memory, which the write-ahead log needs")
+    database.execute("begin immediate")
+    for number, step in enumerate(steps[_version(database) :], start=_version(database) + 1):
+        for statement in statements(step):
+            database.execute(statement)
+        database.execute(f"pragma user_version = {number}")
+    database.execute("insert into meta values ('partitions', ?), ('checks', 0) on conflict do nothing", (partitions,))
+    (stored,) = database.execute("select value from meta where name = 'partitions'").fetchone()
+    database.execute("commit")
+    return int(stored)
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return int(database.execute("pragma user_version").fetchone()[0])
+
+
+def statements(script: str) -> list[str]:
+    """The single statements of a script; ``executescript`` would commit before it begins."""
+    found, start = [], 0
+    for end, character in enumerate(script, start=1):
+        if character == ";" and sqlite3.complete_statement(script[start:end]):
+            found.append(script[start:end].strip())
+            start = end
+    return found
