@@ -19,7 +19,7 @@ CODES: dict[str, Code] = {
     "config_not_found": Code("The configuration file is not there.", "Run `relay init`, or name one with --config."),
     "config_syntax": Code("The configuration file is not TOML.", "Mend the line named in the message."),
     "config_invalid": Code(
-        "An option is unknown or has a wrong value.", "Mend the option named in the message; `relay config` lists all."
+        "An option is unknown or has a wrong value.", "Mend what the message names; `relay config --options` lists all."
     ),
     "config_missing": Code("A required option is not set.", "Set it in relay.toml or by its RELAY_… variable."),
     "port_in_use": Code("Another program listens on the port.", "Stop it, or set server.port."),
@@ -134,6 +134,9 @@ CODES: dict[str, Code] = {
     # -- command line
     "not_found": Code("There is nothing by this id.", "List with `relay events` or `relay quarantine`."),
     "bad_argument": Code("A value on the command line cannot be read.", "See --help."),
+    "file_exists": Code("A file that would be written is already there.", "Use --force to overwrite it."),
+    "system_refused": Code("The operating system refused.", "Mend the path, its rights or the space on the disk."),
+    "bug": Code("The relay has a bug.", "Run the command again with --debug and report what it prints."),
     "connection_check": Code("A connection check failed.", "See the message."),
 }
 

@@ -30,14 +30,27 @@ class Problem:
     place: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A problem as a person is told it."""
+
+    place: str
+    option: str
+    problem: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.place, self.option, self.problem) if part)
+
+    def as_json(self) -> dict[str, str]:
+        return {"place": self.place, "option": self.option, "problem": self.problem}
+
+
 class ConfigurationError(RelayError):
     """`config_missing` when options are only missing, else `config_invalid`. Its text shows no secret."""
 
     def __init__(self, problems: Sequence[Problem], place: Callable[[KeyPath], str]) -> None:
-        self.problems = [
-            {"option": dotted(p.path), "place": p.place or place(p.path), "problem": p.text} for p in problems
-        ]
-        told = [": ".join(part for part in (p["place"], p["option"], p["problem"]) if part) for p in self.problems]
+        self.problems = tuple(Told(p.place or place(p.path), dotted(p.path), p.text) for p in problems)
+        told = [str(problem) for problem in self.problems]
         message = told[0] if len(told) == 1 else "\n".join([f"{len(told)} problems:", *(f"- {line}" for line in told)])
         super().__init__("config_missing" if all(p.missing for p in problems) else "config_invalid", message)
 

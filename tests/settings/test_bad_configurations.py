@@ -170,7 +170,7 @@ gzip = "perhaps"
 """
     with pytest.raises(ConfigurationError) as raised:
         loads(toml, RELAY_WRITEKEY="s3cr3t", RELAY_LOG__LEVEL="loud")
-    assert raised.value.problems == [
+    assert [problem.as_json() for problem in raised.value.problems] == [
         {"place": "RELAY_WRITEKEY", "option": "", "problem": "unknown variable; did you mean `RELAY_DESTINATIONS__SEGMENT__WRITE_KEY`?"},
         {"place": "relay.toml line 4", "option": "server.host", "problem": "expected text; found 2"},
         {"place": "relay.toml line 3", "option": "server.prot", "problem": "unknown option; did you mean `port`?"},

@@ -1,0 +1,38 @@
+"""`relay check`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+import typer
+
+from relay.cli.checks import Check, Finding, configuration, run_checks, templates
+from relay.cli.frame import FAILED, JsonOption, frame, print_json
+
+# The journal and the connections are checked by functions of the same form; they go in here.
+CHECKS: tuple[Check, ...] = (configuration, templates)
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+def check(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Verify configuration and templates. Warnings do not fail it."""
+    findings = asyncio.run(run_checks(CHECKS, frame(context).load()))
+    failed = any(finding.status == "failed" for finding in findings)
+    if as_json:
+        print_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})
+    else:
+        _print(findings)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _print(findings: list[Finding]) -> None:
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        status = typer.style(f"{finding.status:<7}", fg=_COLOURS[finding.status])
+        first, *more = finding.text.splitlines()
+        typer.echo(f"{status}  {finding.name:<{width}}  {first}")
+        for line in more:
+            typer.echo(f"{'':<{width + 11}}{line}")

@@ -1,0 +1,96 @@
+"""What `relay check` looks at. A check is an async function from the configuration to findings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from relay.codes import RelayError
+
+if TYPE_CHECKING:
+    from relay.settings.loading import Loaded
+
+Status = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``name`` is what was looked at, in the words of the configuration; ``text`` what was found and what to do."""
+
+    name: str
+    status: Status
+    text: str
+
+
+Check: TypeAlias = "Callable[[Loaded], Awaitable[Sequence[Finding]]]"
+
+
+async def run_checks(checks: Sequence[Check], loaded: Loaded) -> list[Finding]:
+    """Findings in the order of ``checks``, which run beside each other. A RelayError of one is its finding."""
+
+    async def guarded(check: Check) -> Sequence[Finding]:
+        try:
+            return await check(loaded)
+        except RelayError as error:
+            return [Finding(check.__name__, "failed", str(error))]
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(guarded(check)) for check in checks]
+    return [finding for task in tasks for finding in task.result()]
+
+
+async def configuration(loaded: Loaded) -> Sequence[Finding]:
+    """It was loaded, so it is valid; what remains is what is valid and still hardly meant."""
+    from relay.settings.inspecting import PLACEHOLDER
+
+    options = loaded.options
+
+    def warnings() -> Iterator[Finding]:
+        if not options.sources:
+            yield Finding("sources", "warning", "None is configured: no webhook is accepted. Add [sources.<name>].")
+        if not options.destinations:
+            yield Finding(
+                "destinations", "warning", "None is configured: nothing is delivered. Add [destinations.<name>]."
+            )
+        for name, source in options.sources.items():
+            if source.open:
+                text = "Accepts webhooks of anyone who knows the URL. Set a secret and leave `open` out."
+                yield Finding(f"sources.{name}", "warning", text)
+        for name, destination in options.destinations.items():
+            if destination.write_key.get_secret_value() == PLACEHOLDER:
+                text = "The write key is the placeholder. Put in the real one."
+                yield Finding(f"destinations.{name}", "warning", text)
+            if destination.mode == "test":
+                text = 'In test mode nothing is sent. Set mode = "live" when all is well.'
+                yield Finding(f"destinations.{name}", "warning", text)
+        if options.outgoing.ca_file is not None and not os.access(options.outgoing.ca_file, os.R_OK):
+            yield Finding("outgoing.ca_file", "failed", f"{options.outgoing.ca_file} cannot be read.")
+
+    file = loaded.path or "No file; defaults and environment"
+    names = f"sources {_list(options.sources)}; destinations {_list(options.destinations)}"
+    return [Finding("configuration", "ok", f"{file}: {names}."), *warnings()]
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+async def templates(loaded: Loaded) -> Sequence[Finding]:
+    """Every template compiles, the packaged ones and those laid over them."""
+    return await asyncio.to_thread(_templates, loaded)
+
+
+def _templates(loaded: Loaded) -> Sequence[Finding]:
+    from relay.templates.library import Library, TemplatesInvalid, packaged_templates
+
+    overlay = Path(loaded.options.templates.folder)
+    try:
+        found = Library(packaged_templates(), overlay if overlay.is_dir() else None).templates()
+    except TemplatesInvalid as error:
+        return [Finding("templates", "failed", problem.for_person()) for problem in error.problems]
+    own = sum(template.path.is_relative_to(overlay) for template in found)
+    return [Finding("templates", "ok", f"{len(found)} compile; {own} of them are yours, in {overlay}.")]

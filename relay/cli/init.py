@@ -1,0 +1,126 @@
+"""`relay init`: a folder to start from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relay.cli.frame import JsonOption, print_json
+from relay.codes import RelayError
+
+FILE = "relay.toml"
+WRITE_KEY = "RELAY_DESTINATIONS__SEGMENT__WRITE_KEY"
+EVENTS_PER_INTEGRATION = 5
+"""Elastic Path refuses an integration that observes more (Commerce Manager, Integrations)."""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to; made when it is not there.")] = Path(),
+    source: Annotated[str, typer.Option(help="Platform that sends the webhooks.")] = "elasticpath",
+    templates: Annotated[
+        bool, typer.Option("--templates", help="Copy the packaged templates out, to edit them.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there, with a new secret.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a commented relay.toml to start from.
+
+    It gets a new webhook secret, and a destination in test mode. Tells the next steps.
+    """
+    _check_platform(source)
+    file = folder / FILE
+    kept = file.exists() and not force
+    if kept and not templates:
+        raise RelayError("file_exists", f"{file} is already there.")
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [] if kept else [_write_configuration(file, source)]
+    copied = list(_copy_templates(file, source, force=force)) if templates else []
+    written += [path for path, is_new in copied if is_new]
+    untouched = [path for path, is_new in copied if not is_new] + ([file] if kept else [])
+    if as_json:
+        print_json({"written": [str(path) for path in written], "kept": [str(path) for path in untouched]})
+        return
+    for path in written:
+        typer.echo(f"written  {path}")
+    for path in untouched:
+        typer.echo(f"kept     {path}")
+    if not kept:
+        typer.echo(_next_steps(file, source))
+
+
+def _check_platform(platform: str) -> None:
+    from relay.settings.options import RelayOptions
+    from relay.settings.suggesting import hint
+    from relay.settings.tables import variants
+
+    platforms = variants(RelayOptions.model_fields["sources"])
+    if platform not in platforms:
+        raise RelayError("bad_argument", f"--source {platform!r} is no known platform; {hint(platform, platforms)}")
+
+
+def _write_configuration(file: Path, platform: str) -> Path:
+    """The file holds a secret, so only its owner may read it."""
+    import secrets
+
+    from relay.settings.scaffold import starting_file
+
+    text = starting_file(platform, secrets.token_urlsafe(32), key_from_environment=WRITE_KEY in os.environ)
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as out:
+        out.write(text)
+    new.replace(file)
+    return file
+
+
+def _copy_templates(file: Path, platform: str, *, force: bool) -> Iterator[tuple[Path, bool]]:
+    """Each file's place in the user's folder, and whether it was written."""
+    from relay.settings.loading import load
+    from relay.templates.library import packaged_templates
+
+    target = Path(load(file, os.environ).options.templates.folder)
+    packaged = packaged_templates()
+    for path in sorted((packaged / "sources" / platform).rglob("*")):
+        copy = target / path.relative_to(packaged)
+        if path.is_dir() or path.name.startswith("."):
+            continue
+        is_new = force or not copy.exists()
+        if is_new:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+        yield copy, is_new
+
+
+def _next_steps(file: Path, platform: str) -> str:
+    key = f"is taken from {WRITE_KEY}" if WRITE_KEY in os.environ else f"goes into {file}, [destinations.segment]"
+    url = f"https://<public host of the relay>/webhooks/{platform}"
+    return f"""
+Next
+  1. The Segment write key {key}.
+{_registration(platform, url, file)}
+  3. relay check
+  4. relay serve        nothing is sent until mode = "live" under [destinations.segment]"""
+
+
+def _registration(platform: str, url: str, file: Path) -> str:
+    """How the URL gets into the platform. Elastic Path needs an integration for every five topics."""
+    topics = list(dict.fromkeys(topic for topics in _topics().values() for topic in topics))
+    groups = [topics[at : at + EVENTS_PER_INTEGRATION] for at in range(0, len(topics), EVENTS_PER_INTEGRATION)]
+    lines = [
+        f"  2. In Commerce Manager, make {len(groups)} integrations of the type webhook (one takes at most "
+        f"{EVENTS_PER_INTEGRATION} events):",
+        f"       URL         {url}",
+        f"       secret key  the `secret` in {file}, [sources.{platform}]",
+        *(f"       events {number}    {', '.join(group)}" for number, group in enumerate(groups, 1)),
+    ]
+    return "\n".join(lines)
+
+
+def _topics() -> Mapping[str, list[str]]:
+    from relay.settings.options import TrackingOptions
+
+    tracked: dict[str, list[str]] = TrackingOptions().model_dump()
+    return tracked

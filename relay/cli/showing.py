@@ -1,0 +1,164 @@
+"""How events, calls, attempts and outcomes look on a screen and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from relay.codes import CODES
+from relay.model import Attempt, Call, EventSummary, Outcome, OutcomeKind, Quarantined, Timeline
+
+COLOURS = {
+    OutcomeKind.DELIVERED: "green",
+    OutcomeKind.DUPLICATE: "cyan",
+    OutcomeKind.SKIPPED: "yellow",
+    OutcomeKind.IGNORED: "yellow",
+    OutcomeKind.DEAD: "red",
+}
+
+
+def moment(at_ms: int | None) -> str:
+    """ISO 8601 in UTC to the second, as people read it."""
+    return "" if at_ms is None else datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def events_table(events: Sequence[EventSummary]) -> Table:
+    table = _table("id", "received", "source", "topic", "entity", "outcome")
+    for event in events:
+        table.add_row(
+            str(event.id),
+            moment(event.received_at_ms),
+            event.source,
+            event.topic + (f" (replay of {event.replay_of})" if event.replay_of else ""),
+            escape(event.entity),
+            Text(", ".join(event.outcomes) or "waiting", style=_colour(event.outcomes)),
+        )
+    return table
+
+
+def quarantine_table(items: Sequence[Quarantined]) -> Table:
+    table = _table("id", "received", "source", "code", "why", "bytes")
+    for item in items:
+        table.add_row(
+            str(item.id), moment(item.received_at_ms), item.source, item.code, escape(item.detail), str(len(item.body))
+        )
+    return table
+
+
+def timeline(told: Timeline, console: Console) -> None:
+    """The story of one event, top to bottom."""
+    event = told.event
+    head = _table("", "")
+    for name, value in (
+        ("event", f"{event.id}" + (f", replay of {event.replay_of}" if event.replay_of else "")),
+        ("source", f"{event.source}, {event.topic}"),
+        ("entity", event.entity),
+        ("delivery key", event.delivery_key),
+        ("happened", moment(event.occurred_at_ms)),
+        ("received", moment(event.received_at_ms)),
+        ("found by", ", ".join(told.keys)),
+        ("replayed as", ", ".join(map(str, told.replays))),
+    ):
+        if value:
+            head.add_row(name, escape(value))
+    head.show_header = False
+    console.print(head)
+    _section(console, "body", _json(event.body.decode("utf-8", "replace")))
+    for name, document in told.fetched.items():
+        _section(console, f"fetched: {name}", _json(json.dumps(document)))
+    for call in told.calls:
+        _section(console, f"call {call.id}: {call.tracked_event}, template {call.template_version}", _json(call.text))
+    if told.attempts:
+        _section(console, "attempts", attempts_table(told.attempts))
+        for attempt in told.attempts:
+            if attempt.request:
+                _section(console, f"attempt {attempt.id}: would have been sent", _json(attempt.request))
+    _section(console, "outcomes", outcomes_table(told.outcomes) if told.outcomes else Text("none yet: it waits"))
+
+
+def attempts_table(attempts: Sequence[Attempt]) -> Table:
+    table = _table("id", "at", "destination", "status", "verdict", "code", "calls", "ms", "answer")
+    for attempt in attempts:
+        table.add_row(
+            str(attempt.id),
+            moment(attempt.started_at_ms),
+            attempt.destination,
+            str(attempt.status or ""),
+            attempt.verdict,
+            attempt.code,
+            str(attempt.calls),
+            str(attempt.duration_ms),
+            escape(attempt.answer),
+        )
+    return table
+
+
+def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
+    table = _table("at", "call", "destination", "outcome", "why", "detail, and what to do")
+    for outcome in outcomes:
+        known = CODES.get(outcome.code)
+        told = [outcome.detail]
+        if outcome.kind in (OutcomeKind.DEAD, OutcomeKind.IGNORED) and known:
+            told += [known.meaning, known.remedy]
+        table.add_row(
+            moment(outcome.at_ms),
+            str(outcome.call_id or ""),
+            outcome.destination,
+            Text(outcome.kind, style=COLOURS[outcome.kind]),
+            outcome.code,
+            escape("\n".join(line for line in told if line)),
+        )
+    return table
+
+
+def as_json(value: EventSummary | Quarantined | Timeline | Call) -> dict[str, Any]:
+    """Plain JSON: bytes as text, times in ISO 8601 beside the milliseconds."""
+    return _plain(asdict(value))  # type: ignore[no-any-return]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        plain = {name: _plain(inner) for name, inner in value.items()}
+        plain |= {name[:-3]: moment(at_ms) for name, at_ms in value.items() if name.endswith("_at_ms")}
+        return plain
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _colour(outcomes: Sequence[str]) -> str:
+    kinds = [OutcomeKind(outcome.partition("@")[0]) for outcome in outcomes]
+    worst = [kind for kind in (OutcomeKind.DEAD, OutcomeKind.IGNORED, OutcomeKind.SKIPPED) if kind in kinds]
+    return COLOURS[(worst or kinds)[0]] if kinds else "dim"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _section(console: Console, title: str, content: RenderableType) -> None:
+    console.print(f"\n[bold]{escape(title)}[/]")
+    console.print(Padding(content, (0, 0, 0, 2)))
+
+
+def _json(text: str) -> RenderableType:
+    """Indented and coloured when it is JSON, as it is otherwise."""
+    try:
+        pretty = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        # It may be cut off or broken: then it is shown as it came.
+        return Text(text)
+    return Syntax(pretty, "json", background_color="default", word_wrap=True)

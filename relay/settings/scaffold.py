@@ -1,0 +1,62 @@
+"""The relay.toml that `relay init` writes, made from the option models so that its defaults are the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import groupby
+
+from relay.settings.describing import Row, describe
+from relay.settings.inspecting import PLACEHOLDER
+
+_WIDTH = 118
+_HELP_AT = 44
+_UNSET = '"…"'
+_HEAD = """\
+# The relay's configuration. Lines such as `# port = 8080` show defaults.
+# Every option may also come from the environment, which wins: RELAY_SERVER__PORT is server.port.
+# `relay config` tells each value and where it came from; `relay check` verifies.
+"""
+_TEST_MODE = """\
+# In test mode nothing is sent: `relay show` tells what would be. With the real key in, set mode = "live".
+"""
+
+
+def starting_file(platform: str, secret: str, *, key_from_environment: bool) -> str:
+    """TOML text with one source of ``platform`` and Segment as destination, in test mode."""
+    key = {} if key_from_environment else {"write_key": PLACEHOLDER}
+    chosen: dict[str, Mapping[str, str]] = {
+        f"sources.{platform}": {"platform": platform, "secret": secret},
+        "destinations.segment": {"kind": "segment", "mode": "test", **key},
+    }
+    parts = [_HEAD]
+    for table, rows in groupby(_rows(platform, "segment"), lambda row: row.table):
+        if table == "destinations.segment":
+            parts.append(_TEST_MODE + "\n".join(_table(table, rows, chosen[table])))
+        else:
+            parts.append("\n".join(_table(table, rows, chosen.get(table, {}))))
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _rows(*variants: str) -> Iterator[Row]:
+    """Rows of the plain tables and of these variants, named after them."""
+    for row in describe():
+        if not row.variant:
+            yield row
+        elif row.variant in variants:
+            yield replace(row, name=row.name.replace("<name>", row.variant))
+
+
+def _table(table: str, rows: Iterable[Row], chosen: Mapping[str, str]) -> Iterator[str]:
+    listed = list(rows)
+    optional = any(row.default is None and row.name.rpartition(".")[2] not in chosen for row in listed)
+    yield f"# [{table}]" if optional and not chosen else f"[{table}]"
+    for row in listed:
+        key = row.name.rpartition(".")[2]
+        line = f'{key} = "{chosen[key]}"' if key in chosen else f"# {key} = {row.default or _UNSET}"
+        if not row.help:
+            yield line
+        elif len(noted := f"{line:<{_HELP_AT - 2}}  # {row.help}") <= _WIDTH:
+            yield noted
+        else:
+            yield from (f"# {row.help}", line)

@@ -1,0 +1,101 @@
+"""`relay check`: what it finds before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from relay.cli import check
+from relay.cli.checks import Finding, run_checks
+from relay.codes import RelayError
+from relay.settings.loading import Loaded, load
+from tests.cli.running import Relay
+
+GOOD = '[sources.elasticpath]\nsecret = "one"\n[destinations.segment]\nwrite_key = "two"\n'
+
+
+def findings(relay: Relay) -> set[tuple[str, str]]:
+    return {(found["name"], found["status"]) for found in relay("check", "--json").json["findings"]}
+
+
+def test_all_is_well(folder: Path, relay: Relay) -> None:
+    Path("relay.toml").write_text(GOOD)
+    ran = relay("check")
+    assert ran.code == 0
+    assert "relay.toml: sources elasticpath; destinations segment." in ran.out
+    assert findings(relay) == {("configuration", "ok"), ("templates", "ok")}
+
+
+@pytest.mark.parametrize(
+    ("toml", "name"),
+    [
+        ("", "sources"),
+        ("", "destinations"),
+        ("[sources.elasticpath]\nopen = true", "sources.elasticpath"),
+        (GOOD + 'mode = "test"', "destinations.segment"),
+        ('[destinations.segment]\nmode = "test"\nwrite_key = "your-write-key"', "destinations.segment"),
+    ],
+)
+def test_what_is_hardly_meant_is_a_warning(folder: Path, relay: Relay, toml: str, name: str) -> None:
+    Path("relay.toml").write_text(toml)
+    assert (name, "warning") in findings(relay)
+    assert relay("check").code == 0
+
+
+def test_a_missing_authority_file_fails(folder: Path, relay: Relay) -> None:
+    Path("relay.toml").write_text(GOOD + '[outgoing]\nca_file = "none.pem"\n')
+    ran = relay("check", "--json")
+    assert ran.code == 1
+    assert ran.json["ok"] is False
+    assert ("outgoing.ca_file", "failed") in findings(relay)
+
+
+def test_a_broken_template_fails_with_its_place(folder: Path, relay: Relay) -> None:
+    Path("relay.toml").write_text(GOOD)
+    overlay = folder / "templates/sources/elasticpath"
+    overlay.mkdir(parents=True)
+    (overlay / "order_completed.jsonata").write_text('{"a":\n  ]}')
+    (overlay / "order_complete.txt").write_text("no template")
+    ran = relay("check")
+    assert ran.code == 1
+    assert "order_completed.jsonata:2:3" in ran.out
+
+
+def test_a_broken_configuration_is_an_error_of_usage(folder: Path, relay: Relay) -> None:
+    Path("relay.toml").write_text("[server]\nprot = 1")
+    ran = relay("check")
+    assert ran.code == 2
+    assert ran.out == ""
+    assert ran.err == (
+        "config_invalid\n"
+        "  relay.toml line 2: server.prot: unknown option; did you mean `port`?\n"
+        "  Mend what the message names; `relay config --options` lists all.\n"
+    )
+
+
+async def test_checks_keep_their_order_and_a_relay_error_is_a_finding(folder: Path) -> None:
+    async def journal(loaded: Loaded) -> Sequence[Finding]:
+        raise RelayError("journal_newer", "relay.db is of version 9.")
+
+    async def connections(loaded: Loaded) -> Sequence[Finding]:
+        return [Finding("destinations.a", "ok", "Answers."), Finding("destinations.b", "ok", "Answers.")]
+
+    found = await run_checks([journal, connections], load(None, {}))
+    assert [(finding.name, finding.status) for finding in found] == [
+        ("journal", "failed"),
+        ("destinations.a", "ok"),
+        ("destinations.b", "ok"),
+    ]
+    assert found[0].text == "relay.db is of version 9. [journal_newer] Run that version or a later one."
+
+
+def test_further_checks_are_one_line_in_the_list(folder: Path, relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def journal(loaded: Loaded) -> Sequence[Finding]:
+        return [Finding("journal", "failed", "Broken.\nIn two lines.")]
+
+    monkeypatch.setattr(check, "CHECKS", (journal,))
+    ran = relay("check")
+    assert ran.code == 1
+    assert ran.out == "failed   journal  Broken.\n                  In two lines.\n"

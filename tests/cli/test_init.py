@@ -1,0 +1,128 @@
+"""`relay init`: the file it writes is the defaults, works as it is, and is never overwritten by accident."""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from relay.settings.describing import describe
+from relay.settings.loading import load
+from relay.settings.options import RelayOptions
+from relay.templates.library import packaged_templates
+from tests.cli.running import Relay
+
+
+def test_init_then_check_works_in_an_empty_folder(folder: Path, relay: Relay) -> None:
+    assert relay("init").code == 0
+    checked = relay("check")
+    assert checked.code == 0, checked
+    assert "failed" not in checked.out
+
+
+def test_the_file_holds_a_new_secret_that_only_its_owner_reads(folder: Path, relay: Relay) -> None:
+    ran = relay("init", "shop")
+    file = folder / "shop" / "relay.toml"
+    secret = tomllib.loads(file.read_text())["sources"]["elasticpath"]["secret"]
+    assert len(secret) >= 40
+    assert secret not in ran.out
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.iterdir()] == ["relay.toml"]
+    relay("init", "other")
+    assert secret not in (folder / "other" / "relay.toml").read_text()
+
+
+def test_every_option_is_in_the_file_with_its_default(folder: Path, relay: Relay) -> None:
+    relay("init")
+    text = Path("relay.toml").read_text()
+    uncommented = re.sub(r"^# (\[[a-z.]+\]|\w+ = (?!\"…\"))", r"\1", text, flags=re.MULTILINE)
+    data = tomllib.loads(uncommented)
+    named = {
+        row.name: row.name.replace("sources.<name>", "sources.elasticpath").replace("<name>", "segment")
+        for row in describe()
+    }
+    for row in describe():
+        key = named[row.name].rpartition(".")[2]
+        assert re.search(rf"^(# )?{key} = ", text, re.MULTILINE), row.name
+    del data["sources"]["elasticpath"]["commerce"]
+    expected = RelayOptions.model_validate(
+        {
+            "sources": {"elasticpath": {"platform": "elasticpath", "secret": data["sources"]["elasticpath"]["secret"]}},
+            "destinations": {"segment": {"kind": "segment", "mode": "test", "write_key": "your-write-key"}},
+        }
+    )
+    assert RelayOptions.model_validate(data) == expected
+
+
+def test_nothing_is_sent_before_somebody_says_so(folder: Path, relay: Relay) -> None:
+    relay("init")
+    assert load(None, {}).options.destinations["segment"].mode == "test"
+    Path("relay.toml").write_text(Path("relay.toml").read_text().replace('mode = "test"', 'mode = "live"'))
+    assert "is still the placeholder" in relay("check").err
+
+
+def test_a_write_key_of_the_environment_stays_there(
+    folder: Path, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RELAY_DESTINATIONS__SEGMENT__WRITE_KEY", "k3y")
+    ran = relay("init")
+    assert "RELAY_DESTINATIONS__SEGMENT__WRITE_KEY" in ran.out
+    assert "k3y" not in ran.out + Path("relay.toml").read_text()
+    assert relay("check").code == 0
+
+
+def test_the_next_steps_name_the_url_and_the_integrations(folder: Path, relay: Relay) -> None:
+    out = relay("init").out
+    assert "/webhooks/elasticpath" in out
+    assert "2 integrations" in out
+    assert "at most 5 events" in out
+    events = re.findall(r"events \d +(.+)", out)
+    assert [len(group.split(", ")) for group in events] == [5, 2]
+
+
+def test_an_existing_file_is_kept(folder: Path, relay: Relay) -> None:
+    relay("init")
+    before = Path("relay.toml").read_text()
+    ran = relay("init")
+    assert ran.code == 1
+    assert "file_exists" in ran.err
+    assert "--force" in ran.err
+    assert relay("init", "--templates").code == 0
+    assert Path("relay.toml").read_text() == before
+    assert relay("init", "--force").code == 0
+    assert Path("relay.toml").read_text() != before
+
+
+def test_templates_are_copied_and_never_overwritten(folder: Path, relay: Relay) -> None:
+    packaged = packaged_templates()
+    names = {path.relative_to(packaged) for path in packaged.glob("sources/elasticpath/**/*") if path.is_file()}
+    ran = relay("init", "shop", "--templates", "--json")
+    written = {Path(path) for path in ran.json["written"]}
+    assert written == {Path("shop/relay.toml"), *(folder / "shop/templates" / name for name in names)}
+    completed = folder / "shop/templates/sources/elasticpath/order_completed.jsonata"
+    original = completed.read_text()
+    completed.write_text("[]")
+    assert relay("init", "shop", "--templates", "--json").json["written"] == []
+    assert completed.read_text() == "[]"
+    assert relay("init", "shop", "--templates", "--force").code == 0
+    assert completed.read_text() == original
+    checked = relay("check", "--config", "shop/relay.toml")
+    assert checked.code == 0
+    assert f"{len(list(folder.rglob('*.jsonata')))} of them are yours" in checked.out
+
+
+def test_an_unknown_platform_is_told(folder: Path, relay: Relay) -> None:
+    ran = relay("init", "--source", "elasticpth")
+    assert ran.code == 2
+    assert "did you mean `elasticpath`?" in ran.err
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_no_bug(folder: Path, relay: Relay) -> None:
+    Path("file").write_text("")
+    ran = relay("init", "file/inner")
+    assert ran.code == 1
+    assert ran.err.startswith("system_refused\n  file")
