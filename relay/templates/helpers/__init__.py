@@ -1,0 +1,24 @@
+"""Functions for templates. `HELPERS` is the one list; the tests run every example, the docs print them."""
+
+from __future__ import annotations
+
+from relay.templates.helpers.contract import Example, Helper, HelperError
+from relay.templates.helpers.instants import ISO_TIME
+from relay.templates.helpers.keys import MESSAGE_KEY, SHA256
+from relay.templates.helpers.money import MONEY
+from relay.templates.helpers.people import EMAIL, EMAIL_HASH, NAME_PARTS
+from relay.templates.helpers.shapes import ARRAY, OMIT_EMPTY
+
+__all__ = ["HELPERS", "Example", "Helper", "HelperError"]
+
+HELPERS: tuple[Helper, ...] = (
+    MONEY,
+    MESSAGE_KEY,
+    EMAIL,
+    EMAIL_HASH,
+    NAME_PARTS,
+    SHA256,
+    ISO_TIME,
+    ARRAY,
+    OMIT_EMPTY,
+)

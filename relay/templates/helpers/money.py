@@ -1,0 +1,64 @@
+"""Amounts: platforms count in minor units, Segment in decimal amounts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from relay.templates.helpers.contract import Example, Helper, HelperError
+from relay.templates.helpers.currencies import DECIMAL_PLACES
+
+# Up to here the nearest double prints as exactly the decimal that is meant.
+_SURELY_EXACT = 10**15
+
+
+def money(minor: Any, currency: Any, places: Any) -> float | int | None:
+    if minor is None:
+        return None
+    amount = minor if type(minor) is int else _whole(minor)
+    exponent = _places(currency) if places is None else _given_places(places)
+    if exponent == 0 and abs(amount) <= 2**53:
+        return amount
+    major: float = amount / 10**exponent
+    if abs(amount) >= _SURELY_EXACT and Decimal(repr(major)) != Decimal(amount).scaleb(-exponent):
+        raise HelperError("the amount has too many digits for an exact number")
+    return major
+
+
+def _whole(minor: Any) -> int:
+    if isinstance(minor, float) and minor.is_integer():
+        return int(minor)
+    # Whole numbers beyond 2^53 arrive as text.
+    if isinstance(minor, str) and len(minor) < 100 and minor.removeprefix("-").isdecimal() and minor.isascii():
+        return int(minor)
+    raise HelperError("the amount must be a whole number of minor units")
+
+
+def _places(currency: Any) -> int:
+    if not isinstance(currency, str) or not currency:
+        raise HelperError("the amount has no currency")
+    places = DECIMAL_PLACES.get(currency.upper())
+    if places is None:
+        raise HelperError("the currency is not in ISO 4217; give its decimal places as third argument")
+    return places
+
+
+def _given_places(places: Any) -> int:
+    if places in (0, 1, 2, 3, 4, 5, 6) and not isinstance(places, bool):
+        return int(places)
+    raise HelperError("the decimal places must be a whole number from 0 to 6")
+
+
+MONEY = Helper(
+    "money",
+    ("minor", "currency", "places?"),
+    "The decimal amount of whole minor units, exact, by the currency's decimal places in ISO 4217 or those given.",
+    money,
+    (
+        Example('$money(5997, "EUR")', "59.97"),
+        Example('$money(5997, "JPY")', "5997"),
+        Example('$money(5997, "KWD")', "5.997"),
+        Example('$money(5997, "POINTS", 1)', "599.7"),
+        Example('$money(discount.amount, "EUR")', None),
+    ),
+)

@@ -1,0 +1,158 @@
+"""Finds templates: the packaged ones, overlaid file by file by the user's; loads all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import relay
+from relay.codes import RelayError
+from relay.settings.suggesting import closest
+from relay.templates.checking import problems_of
+from relay.templates.diagnostics import Diagnostic
+from relay.templates.template import Template
+
+__all__ = ["Library", "Reloaded", "Template", "TemplatesInvalid", "packaged_templates"]
+
+_SUFFIX = ".jsonata"
+_SOURCES = "sources"
+_LARGEST_BYTES = 256 * 1024
+
+Key = tuple[str, str]
+"""Platform and tracked event."""
+
+
+class TemplatesInvalid(RelayError):
+    """Templates cannot be used; ``problems`` holds all that was found."""
+
+    def __init__(self, problems: Sequence[Diagnostic]) -> None:
+        super().__init__(problems[0].code, "\n\n".join(problem.for_person() for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload did. With problems, nothing changed: the last good templates stay in use."""
+
+    changed: Sequence[Template]
+    removed: Sequence[Template]
+    problems: Sequence[Diagnostic]
+
+
+def packaged_templates() -> Path:
+    """The templates that come with the relay: inside a wheel, or at the top of the repository."""
+    package = Path(relay.__file__).parent
+    inside = package / "packaged_templates"
+    return inside if inside.is_dir() else package.parent / "templates"
+
+
+class Library:
+    """The templates in use. Reading is safe from any thread while another reloads.
+
+    Raises `TemplatesInvalid` when a template cannot be used. ``tracked_events`` by platform are
+    those that may have a template; by default, those that have a packaged one.
+    """
+
+    def __init__(
+        self,
+        packaged: Path,
+        overlay: Path | None,
+        *,
+        tracked_events: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        self._packaged = packaged
+        self._overlay = overlay
+        self._tracked_events = tracked_events
+        self._templates, problems = self._load()
+        if problems:
+            raise TemplatesInvalid(problems)
+
+    def source_template(self, platform: str, tracked_event: str) -> Template | None:
+        return self._templates.get((platform, tracked_event))
+
+    def templates(self) -> Sequence[Template]:
+        """All in use, by platform and tracked event."""
+        return [template for _, template in sorted(self._templates.items())]
+
+    def reload(self) -> Reloaded:
+        """Read the folders again."""
+        found, problems = self._load()
+        if problems:
+            return Reloaded((), (), problems)
+        before, self._templates = self._templates, found
+        changed = [template for key, template in found.items() if before.get(key) != template]
+        return Reloaded(changed, [template for key, template in before.items() if key not in found], ())
+
+    def _load(self) -> tuple[dict[Key, Template], list[Diagnostic]]:
+        files = _files(self._packaged)
+        known = self._tracked_events or _by_platform(files)
+        problems: list[Diagnostic] = []
+        if self._overlay is not None:
+            files |= _files(self._overlay)
+            problems += _misplaced(self._overlay)
+        found: dict[Key, Template] = {}
+        for key, path in sorted(files.items()):
+            unknown = _unknown(key, path, known)
+            text, unreadable = _read(path)
+            problems += [problem for problem in (unknown, unreadable) if problem]
+            if text is None:
+                continue
+            problems += problems_of(text, path)
+            found[key] = Template.of(*key, path, text)
+        return found, problems
+
+
+def _files(folder: Path) -> dict[Key, Path]:
+    """Template files by what they are for. A hidden file is an editor's own."""
+    paths = (folder / _SOURCES).glob(f"*/*{_SUFFIX}")
+    return {(path.parent.name, path.stem): path for path in paths if not path.name.startswith(".")}
+
+
+def _by_platform(keys: Iterable[Key]) -> dict[str, set[str]]:
+    known: dict[str, set[str]] = {}
+    for platform, tracked_event in keys:
+        known.setdefault(platform, set()).add(tracked_event)
+    return known
+
+
+def _unknown(key: Key, path: Path, known: Mapping[str, Collection[str]]) -> Diagnostic | None:
+    platform, tracked_event = key
+    if platform not in known:
+        return _not_known(path, f"there is no platform {platform!r}", platform, known)
+    if tracked_event not in known[platform]:
+        what = f"{platform} has no tracked event {tracked_event!r}"
+        return _not_known(path, what, tracked_event, known[platform])
+    return None
+
+
+def _misplaced(overlay: Path) -> list[Diagnostic]:
+    """Template files where none is looked for."""
+    where = f"Templates are {_SOURCES}/<platform>/<tracked event>{_SUFFIX}."
+    return [
+        Diagnostic("template_unknown", str(path), "no template is looked for here", where)
+        for path in sorted(overlay.rglob(f"*{_SUFFIX}"))
+        if not path.name.startswith(".")
+        and (len(path.relative_to(overlay).parts) != 3 or path.relative_to(overlay).parts[0] != _SOURCES)
+    ]
+
+
+def _not_known(path: Path, what: str, word: str, known: Iterable[str]) -> Diagnostic:
+    candidates = sorted(known)
+    near = closest(word, candidates)
+    remedy = f"Did you mean {near!r}?" if near else f"Known: {', '.join(candidates) or 'none'}."
+    return Diagnostic("template_unknown", str(path), what, remedy)
+
+
+def _read(path: Path) -> tuple[str | None, Diagnostic | None]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        what = f"the template cannot be read ({error.strerror})"
+        return None, Diagnostic("template_invalid", str(path), what, "Mend the file's access.")
+    if len(data) > _LARGEST_BYTES:
+        return None, Diagnostic("template_invalid", str(path), f"the template is over {_LARGEST_BYTES} bytes")
+    try:
+        return data.decode("utf-8-sig"), None
+    except UnicodeDecodeError:
+        return None, Diagnostic("template_invalid", str(path), "the template is not UTF-8", "Save it as UTF-8.")

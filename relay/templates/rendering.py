@@ -1,0 +1,167 @@
+"""From a document to calls ready for the journal. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+import relay
+from relay.model import Json, JsonObject
+from relay.templates.diagnostics import Diagnostic, TemplateFailure
+from relay.templates.engine import Engine
+from relay.templates.guard import Finding, check_shape, check_size
+from relay.templates.helpers.instants import iso_milliseconds
+from relay.templates.template import Template
+
+MAX_CALL_BYTES = 32_000
+"""Segment takes 32 KB; what `destinations.<name>.max_call_bytes` is by default."""
+
+_LONG_FRACTION = re.compile(r"\.\d{11}")
+_DECIMALS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A call, by its place in the template's result, that must not be sent."""
+
+    index: int
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """``calls`` are (message id, compact JSON without `messageId`); both empty: nothing to send."""
+
+    calls: Sequence[tuple[str, str]]
+    rejected: Sequence[Rejected]
+
+
+def render_calls(
+    engine: Engine,
+    template: Template,
+    document: JsonObject | str,
+    bindings: Mapping[str, Any],
+    *,
+    source: str,
+    tracked_event: str,
+    delivery_key: str,
+    occurred_at_ms: int | None,
+    received_at_ms: int,
+    library: tuple[str, str] = ("relay", relay.__version__),
+    max_call_bytes: int = MAX_CALL_BYTES,
+) -> RenderResult:
+    """Render one document; a bad call is rejected by itself. Raises `TemplateFailure`."""
+    at_ms, timestamp = _time(occurred_at_ms, received_at_ms)
+    text = document if isinstance(document, str) else _written(document, template)
+    result = engine.render(template, text, bindings, now_ms=at_ms)
+    calls: dict[str, str] = {}
+    rejected: list[Rejected] = []
+    for index, item in enumerate(_items(result, template)):
+        outcome = _ready(
+            item,
+            source=source,
+            default_key=f"{delivery_key}/{tracked_event}/{index}",
+            timestamp=timestamp,
+            library=library,
+            max_call_bytes=max_call_bytes,
+        )
+        if isinstance(outcome, Finding):
+            rejected.append(Rejected(index, outcome.code, outcome.detail))
+        elif outcome[0] in calls:
+            rejected.append(Rejected(index, "template_result", "`messageId` is the same as an earlier call's"))
+        else:
+            calls[outcome[0]] = outcome[1]
+    return RenderResult(list(calls.items()), rejected)
+
+
+def _ready(
+    item: Json, *, source: str, default_key: str, timestamp: str, library: tuple[str, str], max_call_bytes: int
+) -> tuple[str, str] | Finding:
+    """Message id and text of one call."""
+    if not isinstance(item, dict):
+        return Finding("template_result", "it is not an object")
+    # A field that is null says nothing, and Segment refuses some of them.
+    call = {name: value for name, value in item.items() if value is not None}
+    key = call.pop("messageId", default_key)
+    if not isinstance(key, str) or not key.strip():
+        return Finding("guard_text", "`messageId` is empty or not text")
+    call.setdefault("timestamp", timestamp)
+    context = call.setdefault("context", {})
+    if isinstance(context, dict):
+        context.setdefault("library", {"name": library[0], "version": library[1]})
+    refused = check_shape(call)
+    if refused:
+        return refused
+    try:
+        text = orjson.dumps(call)
+    except TypeError:
+        return Finding("template_limit", "it is nested too deep")
+    return check_size(text, max_bytes=max_call_bytes) or (message_id(source, key), text.decode())
+
+
+def message_id(source: str, key: str) -> str:
+    """The identity of a fact over all time: 32 hexadecimal digits from source and message key."""
+    return sha256(f"{source}\n{key}".encode()).hexdigest()[:32]
+
+
+def _time(occurred_at_ms: int | None, received_at_ms: int) -> tuple[int, str]:
+    """When it happened, by the platform's clock if that tells a year that exists."""
+    if occurred_at_ms is not None:
+        try:
+            return occurred_at_ms, iso_milliseconds(occurred_at_ms)
+        except ValueError:
+            pass  # The moment of arrival is near enough, and always known.
+    return received_at_ms, iso_milliseconds(received_at_ms)
+
+
+def _items(result: str | None, template: Template) -> list[Json]:
+    """The template's result as a list, numbers free of the dust of binary arithmetic."""
+    if result is None:
+        return []
+    try:
+        value = orjson.loads(result)
+    except orjson.JSONDecodeError:
+        raise _failure("template_limit", "the result is nested too deep", template) from None
+    if _LONG_FRACTION.search(result):
+        value = without_dust(value)
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        return [value]
+    raise _failure("template_result", "the result is neither a call nor an array of calls", template)
+
+
+def without_dust(value: Json) -> Json:
+    """59.97000000000001, which binary arithmetic makes of 19.99 * 3, becomes 59.97.
+
+    A number becomes one of at most 10 decimals when that is the same but for the last few bits;
+    1/3 stays.
+    """
+    if isinstance(value, float):
+        rounded = round(value, _DECIMALS)
+        return rounded if abs(rounded - value) <= 64 * math.ulp(value) else value
+    if isinstance(value, list):
+        return [without_dust(item) for item in value]
+    if isinstance(value, dict):
+        return {name: without_dust(item) for name, item in value.items()}
+    return value
+
+
+def _written(document: JsonObject, template: Template) -> str:
+    try:
+        return orjson.dumps(document).decode()
+    except (TypeError, orjson.JSONEncodeError):
+        raise _failure("body_unreadable", "the document holds a value that JSON cannot carry", template) from None
+
+
+def _failure(code: str, what: str, template: Template) -> TemplateFailure:
+    return TemplateFailure(Diagnostic(code, str(template.path), what))
