@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from relay.codes import RelayError
 from relay.settings import reading
-from relay.settings.describing import describe
+from relay.settings.describing import describe, shown, values
 from relay.settings.loading import Loaded, load
 from relay.settings.options import RelayOptions
 
@@ -82,6 +82,35 @@ def test_options_or_a_relay_error(
         assert error.message  # noqa: PT017
     else:
         assert isinstance(loaded, Loaded)
+
+
+PLACES = [row.name.replace("<name>", row.variant).split(".") for row in describe()]
+
+
+@settings(max_examples=200)
+@given(place=st.sampled_from(PLACES), value=trees, by_variable=st.booleans())
+def test_one_value_is_taken_or_told_by_its_name(file: Path, place: list[str], value: Any, by_variable: bool) -> None:
+    commerce = {"base_url": "https://a.b", "client_id": "c", "client_secret": "d"}
+    sources: dict[str, Any] = {"elasticpath": {"secret": "s", "commerce": commerce}}
+    data: dict[str, Any] = {"sources": sources, "destinations": {"segment": {"write_key": "k"}}}
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    environ = {"RELAY_" + "__".join(place).upper(): text} if by_variable else {}
+    table = data
+    for key in place[:-1]:
+        table = table.setdefault(key, {})
+    if not by_variable:
+        table[place[-1]] = value
+    file.write_text(document(data), encoding="utf-8")
+    try:
+        loaded = load(file, environ)
+    except RelayError as error:
+        assert place[-1] in error.message.casefold() or error.code == "config_syntax"  # noqa: PT017
+    else:
+        shown_by_name = {name: shown(item) for name, item in values(loaded.options)}
+        assert json.dumps(shown_by_name)
+        origin = loaded.origins[".".join(place)]
+        empty = text == "{}"
+        assert origin == (next(iter(environ)) if by_variable else file.name) or empty
 
 
 @given(st.binary(max_size=60) | st.text(alphabet="[]{}\"=.,#\n a1'\\", max_size=60).map(str.encode))
