@@ -20,13 +20,13 @@ from relay.destinations import build_destination
 from relay.http import HttpDoor
 from relay.journal.protocol import Journal
 from relay.journal.sqlite import SqliteJournal
-from relay.model import deliver_stage, render_stage
+from relay.model import Event, EventId, Lane, Webhook, deliver_stage, render_stage
 from relay.pipeline.completing import Completer
 from relay.pipeline.deliver import Delivery, DeliveryOptions
 from relay.pipeline.gates import LineGate
 from relay.pipeline.intake import Intake
 from relay.pipeline.pacing import Pace
-from relay.pipeline.render import RenderLine
+from relay.pipeline.render import Rendered, RenderLine, Task
 from relay.pipeline.rendering import EventRenderer, Tracking
 from relay.pipeline.retention import Keep, Retention
 from relay.pipeline.standing import Standing
@@ -36,7 +36,7 @@ from relay.pipeline.watching import watch
 from relay.settings.loading import Loaded
 from relay.settings.options import RelayOptions, SourceOptions
 from relay.sources import build_source
-from relay.sources.contract import Source
+from relay.sources.contract import Refused, Source
 from relay.templates.engine import EngineLimits, FastEngine
 from relay.templates.library import Library, packaged_templates
 from relay.web import server
@@ -55,8 +55,10 @@ def journal_path(loaded: Loaded) -> Path:
     """Where the SQLite journal is. Raises RelayError for any other kind of URL."""
     url = loaded.options.journal.url
     if not url.startswith("sqlite:///"):
-        raise RelayError("config_invalid", f"journal.url {url.split(':', 1)[0]!r} is not supported; use sqlite:///FILE.")
-    return loaded.base / url.removeprefix("sqlite:///")
+        raise RelayError(
+            "config_invalid", f"journal.url {url.split(':', 1)[0]!r} is not supported; use sqlite:///FILE."
+        )
+    return Path(url.removeprefix("sqlite:///"))
 
 
 async def open_journal(loaded: Loaded, *, exclusive: bool, commit: Callable[[float], None] | None = None) -> Journal:
@@ -64,6 +66,49 @@ async def open_journal(loaded: Loaded, *, exclusive: bool, commit: Callable[[flo
     return await SqliteJournal.open(
         journal_path(loaded), partitions=loaded.options.journal.partitions, exclusive=exclusive, observe_commit=commit
     )
+
+
+@asynccontextmanager
+async def existing_journal(loaded: Loaded) -> AsyncIterator[Journal]:
+    """The journal, to look into it beside a running relay. Raises RelayError when there is none."""
+    path = journal_path(loaded)
+    if not path.exists():
+        raise RelayError(
+            "not_found", f"There is no journal at {path} yet.", "`relay serve` makes it; or see journal.url."
+        )
+    journal = await open_journal(loaded, exclusive=False)
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+def render_body(loaded: Loaded, source: str, body: bytes) -> Rendered:
+    """What a webhook's body makes. Raises RelayError for a body or a source that is none."""
+    if source not in loaded.options.sources:
+        known = ", ".join(loaded.options.sources) or "none"
+        raise RelayError("bad_argument", f"No source {source!r} is configured.", f"Configured: {known}.")
+    options = loaded.options.sources[source].model_copy(update={"open": True})
+    try:
+        received = build_source(source, options).receive(Webhook({}, body))
+    except Refused as refusal:
+        raise RelayError(refusal.code, refusal.detail) from refusal
+    at_ms = now_ms()
+    event = Event(
+        id=EventId(0),
+        lane=Lane.LIVE,
+        partition=0,
+        source=source,
+        topic=received.topic,
+        delivery_key=received.delivery_key,
+        entity=received.entity,
+        occurred_at_ms=at_ms if received.occurred_at_ms is None else received.occurred_at_ms,
+        received_at_ms=at_ms,
+        headers="{}",
+        body=received.body,
+        replay_of=None,
+    )
+    return build_renderer(loaded, build_sources(loaded.options))(source, [Task(event, {})], at_ms)[0]
 
 
 def build_library(loaded: Loaded) -> Library:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from relay.cli import check, config, init
+from relay.cli import check, config, init, lookup, render, replay, serve
 from relay.cli.frame import EXIT_CODES, INTERRUPTED, Frame, globals_first, print_version, report
 
 # What a command needs beyond typer, it imports when it runs: `relay --help` must not wait for it.
@@ -17,6 +17,14 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("init", init.init),
     ("check", check.check),
     ("config", config.config),
+    ("serve", serve.serve),
+    ("demo", serve.demo),
+    ("render", render.render),
+    ("events", lookup.events),
+    ("show", lookup.show),
+    ("dead", lookup.dead),
+    ("quarantine", lookup.quarantine),
+    ("replay", replay.replay),
 )
 
 

@@ -55,6 +55,13 @@ def quarantine_table(items: Sequence[Quarantined]) -> Table:
     return table
 
 
+def quarantined(item: Quarantined, console: Console) -> None:
+    """One request in quarantine, whole."""
+    console.print(quarantine_table([item]))
+    _section(console, "headers", _json(item.headers))
+    _section(console, "body", _json(item.body.decode("utf-8", "replace")))
+
+
 def timeline(told: Timeline, console: Console) -> None:
     """The story of one event, top to bottom."""
     event = told.event

@@ -142,7 +142,7 @@ async def _judge(
         "seven calls at Segment, each once": len(lookalike.stored) == EXPECTED_CALLS
         and all(len(contents) == 1 for contents in lookalike.ledger.values()),
         "nothing dropped by Segment": not lookalike.dropped,
-        "every event ended as delivered": [event.outcomes for event in delivered] == [("delivered@segment",)] * 7,
+        "every event ended as delivered": [list(event.outcomes) for event in delivered] == [["delivered@segment"]] * 7,
     }
     for promise, kept in promises.items():
         console.print(f"[green]✔[/] {promise}" if kept else f"[red]✘ {promise}[/]")

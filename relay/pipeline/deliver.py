@@ -135,9 +135,7 @@ class Delivery:
 
     async def _deliver(self, stage: Stage, batch: CallBatch, most: int, suspicion: Suspicion) -> None:
         delivered = await self._journal.delivered(self.name, [call.message_id for call in batch.calls])
-        planned = plan(
-            self.name, self._destination, batch.calls, delivered, at_ms=self._now_ms(), most=most
-        )
+        planned = plan(self.name, self._destination, batch.calls, delivered, at_ms=self._now_ms(), most=most)
         await self._carry_out(stage, batch.position, planned, suspicion)
 
     async def _carry_out(self, stage: Stage, position: int, planned: Plan, suspicion: Suspicion) -> bool:
@@ -232,9 +230,7 @@ class Delivery:
         return attempt, decision, token
 
     def _tell(self, attempt: NewAttempt) -> None:
-        self._observer.attempt(
-            self.name, attempt.verdict, attempt.code, attempt.duration_ms / 1000, attempt.calls
-        )
+        self._observer.attempt(self.name, attempt.verdict, attempt.code, attempt.duration_ms / 1000, attempt.calls)
         self._log.info(
             "attempt",
             destination=self.name,

@@ -49,9 +49,7 @@ class Plan:
 
     def outcomes(self, destination: str, kind: OutcomeKind, code: str, detail: str, at_ms: int) -> list[NewOutcome]:
         """One outcome for every item: its own, or the given one for what was sent."""
-        return [
-            item.outcome or outcome(destination, item.call, kind, code, detail, at_ms) for item in self.items
-        ]
+        return [item.outcome or outcome(destination, item.call, kind, code, detail, at_ms) for item in self.items]
 
 
 def outcome(destination: str, call: Call, kind: OutcomeKind, code: str, detail: str, at_ms: int) -> NewOutcome:

@@ -10,7 +10,8 @@ from typing import Any
 from relay.model import Event, JsonObject, NewCall, NewOutcome, OutcomeKind
 from relay.pipeline.render import Rendered, Task, ended
 from relay.sources.contract import Source
-from relay.templates.engine import Engine, TemplateFailure
+from relay.templates.diagnostics import TemplateFailure
+from relay.templates.engine import Engine
 from relay.templates.library import Library, Template
 from relay.templates.rendering import RenderResult, render_calls
 

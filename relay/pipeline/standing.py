@@ -43,7 +43,10 @@ class Standing:
             await self._journal.check()
         except JournalUnavailable:
             reasons.append(_reason("journal_unavailable"))
-        return not reasons, {"reasons": reasons, "lines": {name: self._line(gate) for name, gate in self._gates.items()}}
+        return not reasons, {
+            "reasons": reasons,
+            "lines": {name: self._line(gate) for name, gate in self._gates.items()},
+        }
 
     def _line(self, gate: LineGate) -> dict[str, Any]:
         state = gate.state

@@ -1,0 +1,163 @@
+"""`relay events`, `relay dead`, `relay show`, `relay quarantine`: where is order 1234?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from relay.cli.frame import JsonOption, frame, print_json
+from relay.cli.selecting import (
+    CodeOption,
+    DestinationOption,
+    LimitOption,
+    OutcomeOption,
+    SinceOption,
+    SourceOption,
+    TopicOption,
+    TrackedOption,
+    UntilOption,
+    selection,
+)
+from relay.codes import RelayError
+from relay.model import EventId, OutcomeKind, QuarantineId, Selection
+
+if TYPE_CHECKING:
+    from relay.journal.protocol import Journal
+
+Result = TypeVar("Result")
+
+
+def events(
+    context: typer.Context,
+    key: Annotated[str | None, typer.Argument(help="Order id or number, customer id, or e-mail.")] = None,
+    source: SourceOption = None,
+    topic: TopicOption = None,
+    tracked_event: TrackedOption = None,
+    outcome: OutcomeOption = None,
+    destination: DestinationOption = None,
+    code: CodeOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List events, newest first: by order number, customer, topic, time or outcome."""
+    from relay.app import now_ms
+
+    chosen = selection(
+        source=source,
+        topic=topic,
+        key=key,
+        tracked_event=tracked_event,
+        outcome=outcome,
+        destination=destination,
+        code=code,
+        since=since,
+        until=until,
+        now_ms=now_ms(),
+    )
+    _list(context, chosen, limit, as_json)
+
+
+def dead(
+    context: typer.Context,
+    source: SourceOption = None,
+    destination: DestinationOption = None,
+    code: CodeOption = None,
+    since: SinceOption = None,
+    limit: LimitOption = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List events with a dead letter. `relay show ID` tells why, `relay replay` tries again."""
+    from relay.app import now_ms
+
+    chosen = selection(
+        source=source, destination=destination, code=code, outcome=OutcomeKind.DEAD, since=since, now_ms=now_ms()
+    )
+    _list(context, chosen, limit, as_json)
+
+
+def show(
+    context: typer.Context,
+    event_id: Annotated[
+        int, typer.Argument(help="Id of an event, as the answer to the webhook and the lists have it.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Tell all of one event: webhook, calls, attempts, outcomes. Shows personal data."""
+    from rich.console import Console
+
+    from relay.cli import showing
+
+    told = with_journal(context, lambda journal: journal.timeline(EventId(event_id)))
+    if told is None:
+        raise RelayError("not_found", f"There is no event {event_id}.")
+    if as_json:
+        print_json(showing.as_json(told))
+    else:
+        showing.timeline(told, Console())
+
+
+def quarantine(
+    context: typer.Context,
+    item: Annotated[int | None, typer.Argument(help="Id of a request: shows it whole. Without, lists them.")] = None,
+    source: SourceOption = None,
+    limit: LimitOption = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List requests that were not genuine or not readable, or show one. Their secrets are not kept."""
+    from rich.console import Console
+
+    from relay.cli import showing
+
+    if item is not None:
+        found = with_journal(context, lambda journal: journal.quarantined_one(QuarantineId(item)))
+        if found is None:
+            raise RelayError("not_found", f"There is nothing with id {item} in quarantine.")
+        if as_json:
+            print_json(showing.as_json(found))
+        else:
+            showing.quarantined(found, Console())
+        return
+    items = with_journal(context, lambda journal: journal.quarantined(source, limit=limit))
+    if as_json:
+        print_json([showing.as_json(entry) for entry in items])
+    elif items:
+        Console().print(showing.quarantine_table(items))
+    else:
+        typer.echo("Nothing is in quarantine.")
+
+
+def _list(context: typer.Context, chosen: Selection, limit: int, as_json: bool) -> None:
+    from rich.console import Console
+
+    from relay.cli import showing
+
+    found = with_journal(context, lambda journal: journal.find(chosen, limit=limit))
+    if as_json:
+        print_json([showing.as_json(event) for event in found])
+    elif found:
+        Console().print(showing.events_table(found))
+        if len(found) == limit:
+            typer.echo(f"The newest {limit}; --limit shows more.")
+    else:
+        typer.echo("No such events.")
+
+
+def with_journal(context: typer.Context, ask: Callable[[Journal], Awaitable[Result]]) -> Result:
+    """Ask the journal beside a relay that may be running on it.
+
+    Raises RelayError, also when there is no journal yet: looking must not make one.
+    """
+    from relay.app import existing_journal
+
+    loaded = frame(context).load()
+
+    async def asked() -> Result:
+        async with existing_journal(loaded) as journal:
+            return await ask(journal)
+
+    return asyncio.run(asked())

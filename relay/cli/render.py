@@ -1,0 +1,70 @@
+"""`relay render`: what would be sent for this webhook."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from relay.cli.frame import FAILED, JsonOption, frame, print_json
+from relay.codes import CODES, RelayError
+
+if TYPE_CHECKING:
+    from relay.model import NewOutcome
+    from relay.pipeline.render import Rendered
+
+
+def render(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A webhook's body; - reads standard input.")],
+    source: Annotated[str, typer.Option("--source", "-s", help="Name of the source, as configured.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show the calls that a webhook makes. Sends and stores nothing, asks no commerce API, checks no secret."""
+    from relay.app import render_body
+
+    rendered = render_body(frame(context).load(), source, _read(file))
+    if as_json:
+        print_json({"calls": [_call(call.text) for call in rendered.calls], "outcomes": _outcomes(rendered)})
+    else:
+        _print(rendered)
+    if any(outcome.kind == "dead" for outcome in rendered.outcomes):
+        raise typer.Exit(FAILED)
+
+
+def _read(file: Path) -> bytes:
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RelayError("bad_argument", f"{file}: {error.strerror}.") from error
+
+
+def _call(text: str) -> Any:
+    return json.loads(text)
+
+
+def _outcomes(rendered: Rendered) -> list[dict[str, str]]:
+    return [{"outcome": o.kind, "code": o.code, "detail": o.detail} for o in rendered.outcomes]
+
+
+def _print(rendered: Rendered) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for call in rendered.calls:
+        console.print(f"[bold]{call.tracked_event}[/] template {call.template_version}, message id {call.message_id}")
+        console.print_json(call.text)
+    for outcome in rendered.outcomes:
+        _explain(outcome)
+
+
+def _explain(outcome: NewOutcome) -> None:
+    known = CODES[outcome.code]
+    typer.secho(f"{outcome.kind}: {outcome.code}", fg="red" if outcome.kind == "dead" else "yellow", bold=True)
+    for line in filter(None, (outcome.detail, known.meaning, known.remedy)):
+        typer.echo(f"  {line}")

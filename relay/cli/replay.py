@@ -1,0 +1,96 @@
+"""`relay replay`: work events again with today's templates."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from relay.cli.frame import JsonOption, print_json
+from relay.cli.lookup import with_journal
+from relay.cli.selecting import (
+    CodeOption,
+    DestinationOption,
+    KeyOption,
+    OutcomeOption,
+    SinceOption,
+    SourceOption,
+    TopicOption,
+    TrackedOption,
+    UntilOption,
+    selection,
+)
+from relay.codes import RelayError
+from relay.journal.protocol import Journal
+from relay.model import EventSummary, Selection
+
+SAMPLE = 5
+
+
+def replay(
+    context: typer.Context,
+    event_id: Annotated[list[int] | None, typer.Argument(help="Ids of events.")] = None,
+    key: KeyOption = None,
+    source: SourceOption = None,
+    topic: TopicOption = None,
+    tracked_event: TrackedOption = None,
+    outcome: OutcomeOption = None,
+    destination: DestinationOption = None,
+    code: CodeOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    all_events: Annotated[bool, typer.Option("--all", help="Every event that is kept.")] = False,
+    run: Annotated[bool, typer.Option("--run", help="Do it. Without, only count and show a sample.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Render events again with today's templates and deliver what was not delivered before.
+
+    Without --run it only counts. Live traffic goes first. A fact that a destination has had is not
+    sent to it again; it ends as `duplicate`.
+    """
+    from relay.app import now_ms
+
+    chosen = selection(
+        event_ids=event_id,
+        source=source,
+        topic=topic,
+        key=key,
+        tracked_event=tracked_event,
+        outcome=outcome,
+        destination=destination,
+        code=code,
+        since=since,
+        until=until,
+        now_ms=now_ms(),
+    )
+    if chosen == Selection() and not all_events:
+        raise RelayError("bad_argument", "Nothing says which events to replay.", "Name ids or a filter, or --all.")
+
+    async def work(journal: Journal) -> tuple[int, list[EventSummary], int]:
+        from relay.pipeline.replay import replay as replayed
+
+        sample = [*await journal.find(chosen, limit=SAMPLE)]
+        appended = 0
+        if run:
+            async for appended in replayed(journal, chosen, now_ms()):
+                if not as_json:
+                    typer.echo(f"\rappended {appended}", nl=False, err=True)
+        return await journal.count(chosen), sample, appended
+
+    _tell(*with_journal(context, work), run=run, as_json=as_json)
+
+
+def _tell(count: int, sample: list[EventSummary], appended: int, *, run: bool, as_json: bool) -> None:
+    from rich.console import Console
+
+    from relay.cli import showing
+
+    if as_json:
+        print_json({"events": count, "appended": appended, "sample": [showing.as_json(event) for event in sample]})
+        return
+    if run:
+        typer.echo(f"\r{appended} events are in the replay lane; a running relay works them now.")
+        return
+    if sample:
+        Console().print(showing.events_table(sample))
+    typer.echo(f"{count} events would be replayed. Add --run to do it.")

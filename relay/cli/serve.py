@@ -1,0 +1,36 @@
+"""`relay serve` and `relay demo`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from relay.cli.frame import FAILED, frame
+
+
+def serve(context: typer.Context) -> None:
+    """Run the relay. SIGTERM or Ctrl-C ends it after the work in hand; a second one at once."""
+    import uvloop
+
+    from relay import app, logs
+    from relay.settings.describing import secrets_of
+
+    loaded = frame(context).load()
+    logs.configure(loaded.options.log.format, loaded.options.log.level, secrets_of(loaded.options))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(app.serve(loaded))
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End when the story is told.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the relay; 0 takes a free one.")] = 0,
+) -> None:
+    """See the whole flow on this machine alone: webhooks, a Segment look-alike, and what arrives."""
+    from rich.console import Console
+
+    from relay.demo.story import tell
+
+    if not asyncio.run(tell(Console(), once=once, port=port)):
+        raise typer.Exit(FAILED)
