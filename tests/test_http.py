@@ -358,24 +358,25 @@ class TestConnections:
             await reader.read()
 
         async with (
+            asyncio.timeout(LONG_S),
             listen(hang) as dead,
             listen(answer_each) as alive,
             open_door() as door,
             asyncio.TaskGroup() as group,
         ):
-            hung = [group.create_task(door.send(post(f"http://{dead}/"), timeout_s=LONG_S)) for _ in range(110)]
+            hung = [group.create_task(door.send(post(f"http://{dead}/"), timeout_s=60)) for _ in range(110)]
             for _ in hung:
                 await waiting.acquire()
-            assert (await door.send(post(f"http://{alive}/"), timeout_s=LONG_S)).status == 200
+            assert (await door.send(post(f"http://{alive}/"), timeout_s=60)).status == 200
             assert not any(task.done() for task in hung)
             for task in hung:
                 task.cancel()
 
-    async def test_the_next_address_is_tried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("addresses", [["127.0.0.9", "127.0.0.1"], ["127.0.0.9", "127.0.0.1", "127.0.0.8"]])
+    async def test_the_next_address_is_tried(self, monkeypatch: pytest.MonkeyPatch, addresses: list[str]) -> None:
         async with listen(answer_each) as host:
-            port = int(host.partition(":")[2])
-            resolve_to(monkeypatch, ["127.0.0.9", "127.0.0.1"])
-            assert (await send(f"http://shop.test:{port}/")).status == 200
+            resolve_to(monkeypatch, addresses)
+            assert (await send(f"http://shop.test:{host.partition(':')[2]}/")).status == 200
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *lookups: list[str]) -> list[str]:
