@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from relay.codes import RelayError
 from relay.model import (
     Appended,
     Backlog,
@@ -28,8 +29,11 @@ from relay.model import (
 )
 
 
-class JournalUnavailable(Exception):
+class JournalUnavailable(RelayError):
     """The journal cannot write or read now (disk full, locked, gone). Nothing was changed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("journal_unavailable", message)
 
 
 class CursorMoved(Exception):
@@ -76,7 +80,11 @@ class Journal(Protocol):
         """
 
     async def read_events(self, stage: Stage, limit: int) -> EventBatch:
-        """Up to ``limit`` events of the stage's source behind its cursor."""
+        """Up to ``limit`` events of the stage's source behind its cursor.
+
+        Large ones make a batch smaller; only an empty one means that nothing waits. Raises
+        `LookupError` when the stage was never opened.
+        """
 
     async def settle_events(
         self,
@@ -94,7 +102,8 @@ class Journal(Protocol):
         Raises `CursorMoved` when the cursor is not at ``position``.
         """
 
-    async def read_calls(self, stage: Stage, limit: int) -> CallBatch: ...
+    async def read_calls(self, stage: Stage, limit: int) -> CallBatch:
+        """Up to ``limit`` calls behind the cursor; see `read_events`."""
 
     async def delivered(self, destination: str, message_ids: Sequence[str]) -> set[str]:
         """Which of these were delivered to the destination before, however long ago."""
@@ -161,7 +170,7 @@ class Journal(Protocol):
         stages: Sequence[str],
         limit: int,
     ) -> Dropped:
-        """One small step of retention.
+        """One step of retention, in transactions so small that nobody waits long for one.
 
         Removes at most ``limit`` events that arrived before ``events_before_ms``, with their
         calls, outcomes and attempts. Kept are events that any of ``stages`` has not worked yet,

@@ -18,8 +18,6 @@ _WRITER = (
     # macOS alone: there a plain fsync does not reach the disk.
     "fullfsync = on",
     "checkpoint_fullfsync = on",
-    # Small checkpoints: whoever waits for a commit waits for its checkpoint too.
-    "wal_autocheckpoint = 2000",
     "journal_size_limit = 67108864",
     # What retention removes is overwritten; the default differs from one SQLite build to the next.
     "secure_delete = on",

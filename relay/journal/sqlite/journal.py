@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from relay.journal.protocol import Dropped, JournalUnavailable
-from relay.journal.sqlite import appending, finding, reading, retention, settling, showing, standing
+from relay.journal.sqlite import appending, finding, reading, settling, showing, standing
 from relay.journal.sqlite.locking import FileLock
 from relay.journal.sqlite.readers import Readers
+from relay.journal.sqlite.retention import Retention
 from relay.journal.sqlite.schema import prepare
 from relay.journal.sqlite.writer import Writer
 from relay.model import (
     Appended,
     Backlog,
     CallBatch,
+    Event,
     EventBatch,
     EventId,
     EventSummary,
@@ -55,11 +57,11 @@ class SqliteJournal:
         self._lock = lock
         self._quarantine_limit = quarantine_limit
         self._file = _identity(path)
-        self._sweep = retention.Sweep()
         self._writer = Writer(path, observe_commit)
         self._stages = Readers(path, threads=2)
         # Apart, so that a search through the whole log holds up no stage.
         self._lookups = Readers(path, threads=1)
+        self._retention = Retention(self._lookups, self._writer)
 
     @classmethod
     async def open(
@@ -169,6 +171,9 @@ class SqliteJournal:
     async def timeline(self, event_id: EventId) -> Timeline | None:
         return await self._lookups.read(lambda db: showing.timeline(db, event_id))
 
+    async def events(self, event_ids: Sequence[EventId]) -> Sequence[Event]:
+        return await self._lookups.read(lambda db: showing.events(db, event_ids))
+
     async def quarantined(self, source: str | None, *, limit: int) -> Sequence[Quarantined]:
         return await self._lookups.read(lambda db: showing.quarantined(db, source, limit))
 
@@ -195,21 +200,13 @@ class SqliteJournal:
         stages: Sequence[str],
         limit: int,
     ) -> Dropped:
-        expired = await self._lookups.read(
-            lambda db: retention.find_expired(
-                db,
-                self._sweep,
-                events_before_ms=events_before_ms,
-                dead_before_ms=dead_before_ms,
-                stages=stages,
-                limit=limit,
-            )
+        return await self._retention.step(
+            events_before_ms=events_before_ms,
+            dead_before_ms=dead_before_ms,
+            quarantine_before_ms=quarantine_before_ms,
+            stages=stages,
+            limit=limit,
         )
-        dropped = await self._writer.write(
-            lambda db: retention.drop(db, expired, quarantine_before_ms=quarantine_before_ms, limit=limit)
-        )
-        self._sweep = expired.then
-        return dropped
 
     async def check(self) -> None:
         if _identity(self._path) != self._file:

@@ -7,13 +7,19 @@ that may go can become needed again: cursors only move forward.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
 from relay.journal.protocol import Dropped
+from relay.journal.sqlite.readers import Readers
+from relay.journal.sqlite.writer import Writer
 
+_END = 2**63 - 1
+_AT_ONCE = 50
+_PAGES = 200
 _FREE_SHARE = 10
 """Free pages up to a tenth of the file stay in it for new rows."""
 
@@ -41,12 +47,11 @@ OLD_ATTEMPTS = """
             where c.lane = a.lane and c.partition = a.partition and c.id between a.first_call and a.last_call))
     from attempts a where a.id > :after order by a.id limit :limit
 """
-_OF_EVENTS = ("outcomes", "calls", "event_keys", "fetched")
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How far a pass through the log has come: what it kept is not looked at again in each step."""
+    """How far a pass through the logs has come: what it kept is not looked at again in each step."""
 
     event: int = 0
     attempt: int = 0
@@ -54,12 +59,53 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What one step may remove, and where the next one goes on."""
+    """What may go, and where the next step goes on."""
 
     events: Sequence[int]
     attempts: Sequence[int]
     then: Sweep
     more: bool
+
+
+class Retention:
+    def __init__(self, readers: Readers, writer: Writer) -> None:
+        self._readers = readers
+        self._writer = writer
+        self._sweep = Sweep()
+
+    async def step(
+        self,
+        *,
+        events_before_ms: int,
+        dead_before_ms: int,
+        quarantine_before_ms: int,
+        stages: Sequence[str],
+        limit: int,
+    ) -> Dropped:
+        expired = await self._readers.read(
+            lambda db: find_expired(
+                db,
+                self._sweep,
+                events_before_ms=events_before_ms,
+                dead_before_ms=dead_before_ms,
+                stages=stages,
+                limit=limit,
+            )
+        )
+        events = await self._in_turn(_drop_events, expired.events)
+        await self._in_turn(_drop_attempts, expired.attempts)
+        quarantined = await self._writer.write(lambda db: _drop_quarantined(db, quarantine_before_ms, limit))
+        self._sweep = expired.then
+        more_space = await self._writer.alone(_give_back)
+        return Dropped(events, quarantined, expired.more or quarantined == limit or more_space)
+
+    async def _in_turn(self, drop: Callable[[str, sqlite3.Connection], int], ids: Sequence[int]) -> int:
+        """Delete in several transactions, so that what comes in meanwhile goes between."""
+        dropped = 0
+        for start in range(0, len(ids), _AT_ONCE):
+            chosen = orjson.dumps(ids[start : start + _AT_ONCE]).decode()
+            dropped += await self._writer.write(partial(drop, chosen))
+        return dropped
 
 
 def find_expired(
@@ -71,52 +117,55 @@ def find_expired(
     stages: Sequence[str],
     limit: int,
 ) -> Expired:
-    names = {
+    names: Mapping[str, int | str] = {
         "cutoff": events_before_ms,
         "dead_cutoff": dead_before_ms,
         "stages": orjson.dumps([stage for stage in stages if stage.startswith("deliver:")]).decode(),
         "limit": limit,
     }
-    events, last_event, more_events = _step(
-        database.execute(OLD_EVENTS, {**names, "after": sweep.event}).fetchall(), limit
-    )
-    attempts, last_attempt, more_attempts = _step(
-        database.execute(OLD_ATTEMPTS, {**names, "after": sweep.attempt}).fetchall(), limit
-    )
-    then = Sweep(last_event if more_events else 0, last_attempt if more_attempts else 0)
-    return Expired(events, attempts, then, more_events or more_attempts)
+    events, event = _look(database, OLD_EVENTS, {**names, "after": sweep.event}, limit)
+    attempts, attempt = _look(database, OLD_ATTEMPTS, {**names, "after": sweep.attempt}, limit)
+    then = Sweep(event, attempt)
+    ended = then == Sweep(_END, _END)
+    return Expired(events, attempts, Sweep() if ended else then, not ended)
 
 
-def _step(rows: Sequence[tuple[int, int, int]], limit: int) -> tuple[list[int], int, bool]:
-    """Ids that may go, the last one looked at, and whether there is more behind it.
+def _look(
+    database: sqlite3.Connection, statement: str, names: Mapping[str, int | str], limit: int
+) -> tuple[list[int], int]:
+    """Ids that may go, and the last one looked at.
 
-    Ids follow the time of arrival, so the pass ends at the first row that is not old.
+    Ids follow the time of arrival, so the pass ends behind the first row that is not old.
     """
-    more = len(rows) == limit and bool(rows[-1][1])
-    return [row_id for row_id, _, done in rows if done], rows[-1][0] if rows else 0, more
+    rows = database.execute(statement, names).fetchall()
+    more = len(rows) == limit and rows[-1][1]
+    return [row_id for row_id, _, done in rows if done], rows[-1][0] if more else _END
 
 
-def drop(database: sqlite3.Connection, expired: Expired, *, quarantine_before_ms: int, limit: int) -> Dropped:
-    ids = orjson.dumps(list(expired.events)).decode()
-    for table in _OF_EVENTS:
-        database.execute(f"delete from {table} where event_id in (select value from json_each(?))", (ids,))  # noqa: S608
-    events = database.execute("delete from events where id in (select value from json_each(?))", (ids,)).rowcount
-    attempts = orjson.dumps(list(expired.attempts)).decode()
-    database.execute("delete from attempts where id in (select value from json_each(?))", (attempts,))
-    quarantined = database.execute(
+def _drop_events(chosen: str, database: sqlite3.Connection) -> int:
+    for table in ("outcomes", "calls", "event_keys", "fetched"):
+        database.execute(f"delete from {table} where event_id in (select value from json_each(?))", (chosen,))  # noqa: S608
+    return database.execute("delete from events where id in (select value from json_each(?))", (chosen,)).rowcount
+
+
+def _drop_attempts(chosen: str, database: sqlite3.Connection) -> int:
+    return database.execute("delete from attempts where id in (select value from json_each(?))", (chosen,)).rowcount
+
+
+def _drop_quarantined(database: sqlite3.Connection, before_ms: int, limit: int) -> int:
+    return database.execute(
         "delete from quarantine where id in"
         " (select id from quarantine where received_at_ms < ? order by received_at_ms limit ?)",
-        (quarantine_before_ms, limit),
+        (before_ms, limit),
     ).rowcount
-    more_space = _give_back(database, limit)
-    return Dropped(events, quarantined, expired.more or quarantined == limit or more_space)
 
 
-def _give_back(database: sqlite3.Connection, pages: int) -> bool:
-    """Shrink the file by at most ``pages``; whether there is more to give."""
+def _give_back(database: sqlite3.Connection) -> bool:
+    """Shrink the file a little; whether there is more to give."""
     (free,) = database.execute("pragma freelist_count").fetchone()
-    (all_pages,) = database.execute("pragma page_count").fetchone()
-    spare = free - all_pages // _FREE_SHARE
+    (pages,) = database.execute("pragma page_count").fetchone()
+    spare = free - pages // _FREE_SHARE
     if spare > 0:
-        database.execute(f"pragma incremental_vacuum({min(spare, pages)})").fetchall()
-    return bool(spare > pages)
+        # As a script: ``execute`` would stop after the first page. A script cannot be in a transaction.
+        database.executescript(f"pragma incremental_vacuum({min(spare, _PAGES)})")
+    return bool(spare > _PAGES)

@@ -42,6 +42,8 @@ def _migrate(database: sqlite3.Connection, path: Path, partitions: int) -> int:
             "journal_newer",
             f"The journal {path} has schema {_version(database)}; this relay knows {len(steps)}.",
         )
+    if _version(database) == len(steps):
+        return _partitions(database)
     database.execute("pragma auto_vacuum = incremental")
     (mode,) = database.execute("pragma journal_mode = wal").fetchone()
     if mode != "wal":
@@ -52,9 +54,12 @@ def _migrate(database: sqlite3.Connection, path: Path, partitions: int) -> int:
             database.execute(statement)
         database.execute(f"pragma user_version = {number}")
     database.execute("insert into meta values ('partitions', ?), ('checks', 0) on conflict do nothing", (partitions,))
-    (stored,) = database.execute("select value from meta where name = 'partitions'").fetchone()
     database.execute("commit")
-    return int(stored)
+    return _partitions(database)
+
+
+def _partitions(database: sqlite3.Connection) -> int:
+    return int(database.execute("select value from meta where name = 'partitions'").fetchone()[0])
 
 
 def _version(database: sqlite3.Connection) -> int:

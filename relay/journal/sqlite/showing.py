@@ -5,10 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+import orjson
+
 from relay.journal.sqlite.readers import snapshot
 from relay.journal.sqlite.reading import CALL_COLUMNS, EVENT_COLUMNS, to_call, to_event
 from relay.journal.sqlite.standing import fetched
-from relay.model import Attempt, Call, EventId, Outcome, OutcomeKind, Quarantined, QuarantineId, Timeline
+from relay.model import Attempt, Call, Event, EventId, Outcome, OutcomeKind, Quarantined, QuarantineId, Timeline
+
+_LAST_ID = 2**63 - 1
+"""A person may ask for a larger one, which SQLite could not even be asked for."""
 
 _WIDEST_ATTEMPT = 5_000
 """More calls of one lane and partition than any request spans: the largest batch of a vendor is 2,500."""
@@ -34,6 +39,8 @@ _QUARANTINED = "select id, source, headers, body, code, detail, received_at_ms f
 
 
 def timeline(database: sqlite3.Connection, event_id: EventId) -> Timeline | None:
+    if event_id > _LAST_ID:
+        return None
     with snapshot(database):
         return _timeline(database, event_id)
 
@@ -76,6 +83,15 @@ def _attempts(database: sqlite3.Connection, lane: str, partition: int, calls: Se
     return [found[attempt_id] for attempt_id in sorted(found)]
 
 
+def events(database: sqlite3.Connection, event_ids: Sequence[EventId]) -> list[Event]:
+    chosen = orjson.dumps([event_id for event_id in event_ids if event_id <= _LAST_ID]).decode()
+    rows = database.execute(
+        f"select {EVENT_COLUMNS}, body from events where id in (select value from json_each(?)) order by id",  # noqa: S608
+        (chosen,),
+    )
+    return [to_event(row) for row in rows]
+
+
 def quarantined(database: sqlite3.Connection, source: str | None, limit: int) -> list[Quarantined]:
     if source is None:
         rows = database.execute(f"{_QUARANTINED} order by id desc limit ?", (limit,))
@@ -85,5 +101,7 @@ def quarantined(database: sqlite3.Connection, source: str | None, limit: int) ->
 
 
 def quarantined_one(database: sqlite3.Connection, quarantine_id: QuarantineId) -> Quarantined | None:
+    if quarantine_id > _LAST_ID:
+        return None
     row = database.execute(f"{_QUARANTINED} where id = ?", (quarantine_id,)).fetchone()
     return Quarantined(*row) if row else None

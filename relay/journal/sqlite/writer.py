@@ -41,8 +41,8 @@ class _Write:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look(_Write):
-    """Writes nothing and needs no transaction."""
+class _Alone(_Write):
+    """Needs no transaction, or cannot be in one."""
 
 
 _Operation: TypeAlias = _Append | _Write
@@ -77,11 +77,15 @@ class Writer:
         self._put(_Write(future, work))
         return await future
 
+    async def alone(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` outside of a transaction."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._put(_Alone(future, work))
+        return await future
+
     async def changed(self) -> bool:
         """Whether another connection committed since this was last asked."""
-        future: asyncio.Future[bool] = self._loop.create_future()
-        self._put(_Look(future, self._changed))
-        return await future
+        return await self.alone(self._changed)
 
     async def close(self, timeout_s: float) -> None:
         """Finish what waits and fold the log into the file."""
@@ -113,8 +117,8 @@ class Writer:
         duration_s = 0.0
         try:
             database = self._connect()
-            answers = [Answer(look.future, look.work(database)) for look in group if isinstance(look, _Look)]
-            writes = [operation for operation in group if not isinstance(operation, _Look)]
+            answers = [Answer(alone.future, alone.work(database)) for alone in group if isinstance(alone, _Alone)]
+            writes = [operation for operation in group if not isinstance(operation, _Alone)]
             if writes:
                 started = time.perf_counter()
                 answers += self._transact(database, writes)

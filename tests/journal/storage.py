@@ -1,0 +1,39 @@
+"""Where the behaviour suite keeps its journals: one class for each driver."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+from relay.journal.protocol import Journal
+from relay.journal.sqlite import SqliteJournal
+
+
+class Storage(Protocol):
+    """Room for one journal, which can be opened again, and several times at once."""
+
+    async def open(self, *, partitions: int = 2, quarantine_limit: int = 10_000) -> Journal: ...
+
+    def crash(self) -> Storage:
+        """What a relay that was killed at this moment, without `close`, would leave behind."""
+
+
+class SqliteStorage:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.path = folder / "relay.db"
+
+    async def open(self, *, partitions: int = 2, quarantine_limit: int = 10_000) -> Journal:
+        return await SqliteJournal.open(self.path, partitions, quarantine_limit=quarantine_limit)
+
+    def crash(self) -> SqliteStorage:
+        left = self._folder / "left"
+        left.mkdir()
+        for name in ("relay.db", "relay.db-wal"):
+            if (self._folder / name).exists():
+                shutil.copyfile(self._folder / name, left / name)
+        return SqliteStorage(left)
+
+
+DRIVERS = {"sqlite": SqliteStorage}
