@@ -4,11 +4,14 @@ It speaks httpcore, the engine of httpx: httpx has no way to hand it a network b
 cookie jar, redirects, proxies from the environment and unbounded decoding are unwanted here.
 """
 
+# ruff: noqa: ASYNC109 - httpcore's signatures have `timeout`
+
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import logging
+import math
 import os
 import socket
 import ssl
@@ -16,7 +19,7 @@ import zlib
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import httpcore
 
@@ -71,31 +74,63 @@ class HttpDoor:
         ``timeout_s`` bounds the whole exchange, ``max_answer_bytes`` the answer's decoded body
         (default: the option of that name). Redirects are not followed.
         """
+        deadline = asyncio.get_running_loop().time() + timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._exchange(request, max_answer_bytes or self._max_answer_bytes)
-        except TimeoutError:
+            return await self._exchange(request, deadline, max_answer_bytes or self._max_answer_bytes)
+        except httpcore.TimeoutException:
             return Answer(0, {}, b"", "timeout", f"no full answer within {timeout_s:g} s")
         except _NoAddressError as error:
             return Answer(0, {}, b"", error.code, str(error))
-        except (OSError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
+        except (OSError, httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
             return Answer(0, {}, b"", *_explain(error))
         except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError, TypeError, ValueError):
             # What httpcore raises for a URL or header that HTTP cannot carry.
             return Answer(0, {}, b"", "connection_failed", "the URL or a header cannot be sent")
 
-    async def _exchange(self, request: Request, max_bytes: int) -> Answer:
-        headers = list({"Accept-Encoding": "gzip", **request.headers}.items())
-        async with self._pool.stream(request.method, request.url, headers=headers, content=request.body) as response:
-            names = _headers(response.headers)
-            body = await _body(response, names.get("content-encoding", ""), max_bytes)
-            return Answer(response.status, names, body)
+    async def _exchange(self, request: Request, deadline: float, max_bytes: int) -> Answer:
+        async with self._pool.stream(
+            request.method,
+            request.url,
+            headers=list({"Accept-Encoding": "gzip", **request.headers}.items()),
+            content=request.body,
+            extensions={"timeout": dict.fromkeys(("connect", "write", "read"), deadline)},
+        ) as response:
+            headers = _headers(response.headers)
+            body = await _body(response, headers.get("content-encoding", ""), max_bytes)
+            return Answer(response.status, headers, body)
 
 
 class _NoAddressError(Exception):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection to which each ``timeout`` is a moment of the loop's clock: one deadline for all steps.
+
+    A timeout around the whole exchange would cancel httpcore at any point, and it then loses connections.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._stream.read(max_bytes, _left_s(timeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, _left_s(timeout))
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(await self._stream.start_tls(ssl_context, server_hostname, _left_s(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 class _GuardedNetwork(httpcore.AsyncNetworkBackend):
@@ -109,22 +144,37 @@ class _GuardedNetwork(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await _resolve(host, port)
+        addresses = await _resolve(host, port, deadline=timeout)
         if not self._allow_private:
             addresses = [address for address in addresses if is_public(address)]
         if not addresses:
             raise _NoAddressError("address_refused", f"{host} is not on a public address")
         for address in addresses[:-1]:
             try:
-                return await self._network.connect_tcp(address, port, ADDRESS_S, local_address, socket_options)
+                return _Stream(await self._network.connect_tcp(address, port, min(ADDRESS_S, _left_s(timeout))))
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 # The next address may be better; the last one's error is told.
                 continue
-        return await self._network.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+        return _Stream(await self._network.connect_tcp(addresses[-1], port, _left_s(timeout)))
+
+
+def _left_s(deadline: float | None) -> float:
+    return math.inf if deadline is None else max(0.0, deadline - asyncio.get_running_loop().time())
+
+
+async def _resolve(host: str, port: int, *, deadline: float | None) -> Sequence[str]:
+    try:
+        async with asyncio.timeout_at(deadline):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
+    except (socket.gaierror, UnicodeError) as error:
+        raise _NoAddressError("host_unknown", f"{host} has no address") from error
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 def is_public(address: str) -> bool:
@@ -138,14 +188,6 @@ def is_public(address: str) -> bool:
         elif ip not in _GLOBAL_UNICAST:
             return False
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC)
-
-
-async def _resolve(host: str, port: int) -> Sequence[str]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise _NoAddressError("host_unknown", f"{host} has no address") from error
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 def _ssl_context(ca_file: str | None) -> ssl.SSLContext:
@@ -193,8 +235,6 @@ def _explain(error: Exception) -> tuple[str, str]:
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
             return "connection_failed", f"TLS failed: {cause.reason or 'the connection ended'}"
-        if isinstance(cause, TimeoutError | httpcore.TimeoutException):
-            return "timeout", "the connection timed out"
         if isinstance(cause, OSError) and cause.errno:
             return "connection_failed", os.strerror(cause.errno)
     if isinstance(error, httpcore.RemoteProtocolError):

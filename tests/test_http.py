@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -348,6 +349,30 @@ class TestConnections:
                 assert (await door.send(post(f"http://{host}/"), timeout_s=LONG_S)).status == 200
                 await closed.wait()
                 closed.clear()
+
+    async def test_none_is_lost_when_time_runs_out_whatever_it_was_doing(self) -> None:
+        connections: set[asyncio.StreamWriter] = set()
+        changed = asyncio.Condition()
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connections.add(writer)
+            try:
+                await answer_each(reader, writer)
+            finally:
+                connections.discard(writer)
+                async with changed:
+                    changed.notify_all()
+
+        async with listen(handler) as host, open_door() as door:
+            url, start_s = f"http://{host}/", time.perf_counter()
+            assert (await door.send(post(url), timeout_s=LONG_S)).status == 200
+            step_s = (time.perf_counter() - start_s) / 200
+            answers = [await door.send(post(url), timeout_s=step * step_s) for step in range(400)]
+            async with asyncio.timeout(LONG_S), changed:
+                await changed.wait_for(lambda: len(connections) <= 1)
+            assert (await door.send(post(url), timeout_s=LONG_S)).status == 200
+
+        assert "timeout" in {answer.error for answer in answers} <= {"", "timeout"}
 
     async def test_hung_ones_hold_up_nobody(self) -> None:
         waiting = asyncio.Semaphore(0)
