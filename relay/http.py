@@ -93,6 +93,7 @@ class HttpDoor:
             request.url,
             headers=list({"Accept-Encoding": "gzip", **request.headers}.items()),
             content=request.body,
+            # A moment instead of a duration: see `_Stream`.
             extensions={"timeout": dict.fromkeys(("connect", "write", "read"), deadline)},
         ) as response:
             headers = _headers(response.headers)
