@@ -9,7 +9,7 @@ from relay.settings.suggesting import closest
 from relay.templates.diagnostics import Diagnostic
 from relay.templates.engine import compiled, error_code, is_panic
 from relay.templates.helpers import HELPERS
-from relay.templates.reference import known_functions, syntax_problem, undefined_functions
+from relay.templates.reference import Examined, SyntaxProblem, examine, known_functions
 from relay.templates.template import version_of
 
 
@@ -18,29 +18,32 @@ def problems_of(text: str, path: Path) -> Sequence[Diagnostic]:
     if not _without_comments(text):
         remedy = "Delete the file to use the packaged one; to switch the tracked event off, set its tracking to false."
         return [_invalid(path, "the template is empty", remedy)]
+    examined = examine(text)
+    if examined.syntax is not None:
+        return [_misspelt(examined.syntax, path)]
+    return _uncompilable(text, path) or _functions(examined, path)
+
+
+def _misspelt(found: SyntaxProblem, path: Path) -> Diagnostic:
+    return Diagnostic("template_invalid", str(path), found.what, "", found.jsonata_code, found.position)
+
+
+def _uncompilable(text: str, path: Path) -> list[Diagnostic]:
+    """What only the fast engine objects to."""
     try:
         compiled(text, version_of(text))
     except BaseException as error:
         if not isinstance(error, Exception) and not is_panic(error):
             raise
-        return [_syntax(text, path, error)]
-    return _functions(text, path)
-
-
-def _syntax(text: str, path: Path, error: BaseException) -> Diagnostic:
-    found = syntax_problem(text)
-    if found is None:
         # A syntax error quotes nothing but the template.
-        return _invalid(path, str(error).removeprefix("Parse error: "), jsonata_code=error_code(error))
-    return Diagnostic(
-        "template_invalid", str(path), found.what, jsonata_code=found.jsonata_code, position=found.position
-    )
+        return [_invalid(path, str(error).removeprefix("Parse error: "), jsonata_code=error_code(error))]
+    return []
 
 
-def _functions(text: str, path: Path) -> list[Diagnostic]:
+def _functions(examined: Examined, path: Path) -> list[Diagnostic]:
     helpers = {helper.name for helper in HELPERS}
     problems = []
-    for use in undefined_functions(text):
+    for use in examined.undefined:
         if use.name in helpers:
             continue
         near = closest(use.name, sorted({*helpers, *known_functions()}))

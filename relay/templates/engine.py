@@ -132,7 +132,7 @@ def _read(error: BaseException, path: Path) -> Diagnostic:
     if host:
         return _read_host(host[1], host[2], path)
     if str(error).startswith("Invalid JSON: recursion limit"):
-        return Diagnostic("template_limit", str(path), "the document is nested deeper than 128 levels")
+        return Diagnostic("template_limit", str(path), "the document is nested too deep")
     if str(error).startswith("Invalid JSON"):
         return Diagnostic("template_failed", str(path), "the document holds a number that is out of range")
     code = error_code(error)

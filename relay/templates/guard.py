@@ -49,7 +49,7 @@ def check_size(text: bytes, *, max_bytes: int) -> Finding | None:
 
 def check_shape(call: JsonObject) -> Finding | None:
     kind = call.get("type")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         return Finding("guard_type", "`type` is missing or not one of the six")
     return _identity(call) or _event(call) or _fields(call) or _products(call) or _timestamp(call)
 

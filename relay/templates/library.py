@@ -64,9 +64,11 @@ class Library:
         self._packaged = packaged
         self._overlay = overlay
         self._tracked_events = tracked_events
-        self._templates, problems = self._load()
+        self._templates: dict[Key, Template] = {}
+        found, problems = self._load()
         if problems:
             raise TemplatesInvalid(problems)
+        self._templates = found
 
     def source_template(self, platform: str, tracked_event: str) -> Template | None:
         return self._templates.get((platform, tracked_event))
@@ -98,8 +100,10 @@ class Library:
             problems += [problem for problem in (unknown, unreadable) if problem]
             if text is None:
                 continue
-            problems += problems_of(text, path)
-            found[key] = Template.of(*key, path, text)
+            template = Template.of(*key, path, text)
+            if template != self._templates.get(key):
+                problems += problems_of(text, path)
+            found[key] = template
         return found, problems
 
 

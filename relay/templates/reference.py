@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
@@ -54,28 +54,34 @@ class EvaluationFailed(Exception):
         self.position = position
 
 
-def syntax_problem(text: str) -> SyntaxProblem | None:
-    """The first syntax error of a template, or None when there is none or its place is unknown."""
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the text of a template shows without being evaluated."""
+
+    syntax: SyntaxProblem | None = None
+    undefined: Sequence[FunctionUse] = ()
+
+
+def examine(text: str) -> Examined:
+    """The first syntax error, else the calls of functions that neither template nor language defines."""
     module = _module()
     try:
-        module.Jsonata(text)
+        tree = module.Jsonata(text).ast
     except module.jexception.JException as error:
         what = str(error).replace(" Object ", " function ")
-        return SyntaxProblem(error.error, what, Position.at(text, _start(text, error.location, error.current)))
+        found = error.expected if error.error == "S0202" else error.current
+        position = Position.at(text, _start(text, error.location, found))
+        return Examined(SyntaxProblem(error.error, what, position))
     except Exception:  # It escapes with whatever its tokenizer stumbled over, for an unclosed comment.
         opened = text.rfind("/*")
         if opened >= 0 and "*/" not in text[opened:]:
-            return SyntaxProblem("S0106", "Comment has no closing tag", Position.at(text, opened))
-    return None
+            return Examined(SyntaxProblem("S0106", "Comment has no closing tag", Position.at(text, opened)))
+        return Examined()
+    return Examined(undefined=tuple(_undefined_functions(tree, text)))
 
 
-def undefined_functions(text: str) -> Iterator[FunctionUse]:
-    """Calls of functions that neither the template nor the language defines. The text must parse."""
-    module = _module()
-    try:
-        nodes = list(_nodes(module.Jsonata(text).ast))
-    except Exception:  # The fast engine takes it, so there is nothing to report.
-        return
+def _undefined_functions(tree: Any, text: str) -> Iterator[FunctionUse]:
+    nodes = list(_nodes(tree))
     known = set(known_functions())
     known |= {node.lhs.value for node in nodes if node.type == "bind"}
     known |= {argument.value for node in nodes if node.type == "lambda" for argument in node.arguments}
@@ -161,8 +167,10 @@ def _nodes(node: Any) -> Iterator[Any]:
 
 def _start(text: str, end: int, token: object) -> int:
     """Where a token begins: the engine tells where it ends."""
-    written = str(token)
-    return end - len(written) if written and text[:end].endswith(written) else end
+    for written in (f"${token}", f'"{token}"', f"'{token}'", f"`{token}`", str(token)):
+        if text[:end].endswith(written):
+            return end - len(written)
+    return end
 
 
 def _working_position(text: str, working: list[Any], offset: int) -> Position | None:
