@@ -1,0 +1,51 @@
+"""Reading fields that may be missing or of any type: nothing here raises."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+LONGEST_TEXT = 200
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_YEAR_9999_MS = 253_370_764_800_000
+
+
+def at(value: Any, *path: str) -> Any:
+    """What stands under a path of member names; None when there is nothing."""
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
+def text(value: Any) -> str | None:
+    """An id or a name as text of 1 to `LONGEST_TEXT` printable characters; None for anything else.
+
+    A whole number is taken as its digits. A float is not: two long ids could become the same one.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= 64:
+        value = str(value)
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT or not value.isprintable() or not value.strip():
+        return None
+    return value
+
+
+def moment_ms(value: Any) -> int | None:
+    """An ISO 8601 time, of any precision and offset, as Unix milliseconds; without an offset it is UTC.
+
+    None when unreadable, and for years that no event has: Go writes an unset time as the year 1.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        # Not a time; the time of arrival stands in for it.
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    at_ms = (moment - _EPOCH) // _MILLISECOND
+    return at_ms if 0 < at_ms < _YEAR_9999_MS else None
