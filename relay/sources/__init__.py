@@ -1,0 +1,16 @@
+"""Where webhooks come from: one file a platform, all listed here."""
+
+from __future__ import annotations
+
+from relay.settings.options import SourceOptions
+from relay.sources.contract import Source
+from relay.sources.elasticpath import ElasticPath
+
+PLATFORMS = {
+    "elasticpath": ElasticPath,
+}
+
+
+def build_source(name: str, options: SourceOptions) -> Source:
+    """The source that is configured under ``[sources.<name>]``."""
+    return PLATFORMS[options.platform](options)

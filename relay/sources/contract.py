@@ -36,11 +36,15 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How the commerce connection signs in: fixed headers, or OAuth 2 client credentials."""
+    """How the commerce connection signs in: fixed headers, or OAuth 2 client credentials.
 
-    headers: Mapping[str, str] = field(default_factory=dict)
+    ``probe_path`` is a cheap document that `relay check` reads to try the connection.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     token_path: str | None = None
-    token_form: Mapping[str, str] = field(default_factory=dict)
+    token_form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    probe_path: str = "/"
 
 
 class Source(Protocol):
