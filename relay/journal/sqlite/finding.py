@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from relay.journal.sqlite.readers import snapshot
+from relay.journal.sqlite.rows import id_list
 from relay.model import EventId, EventSummary, Lane, OutcomeKind, Selection
 
 _SUMMARIES = """
@@ -17,7 +16,7 @@ _SUMMARIES = """
     from events where id in (select value from json_each(?)) order by id desc
 """
 _OUTCOMES = """
-    select distinct event_id, kind, destination
+    select event_id, kind, destination
     from outcomes where event_id in (select value from json_each(?))
 """
 
@@ -31,11 +30,11 @@ def find(database: sqlite3.Connection, selection: Selection, limit: int, before:
             f"select e.id from {table} where {' and '.join(conditions)} order by e.id desc limit ?",  # noqa: S608
             (*values, limit),
         ).fetchall()
-        chosen = orjson.dumps([event_id for (event_id,) in ids]).decode()
+        chosen = id_list(event_id for (event_id,) in ids)
         rows = database.execute(_SUMMARIES, (chosen,)).fetchall()
-        outcomes = defaultdict(list)
+        outcomes = defaultdict(set)
         for event_id, kind, destination in database.execute(_OUTCOMES, (chosen,)):
-            outcomes[event_id].append(f"{kind}@{destination}" if destination else kind)
+            outcomes[event_id].add(f"{kind}@{destination}" if destination else kind)
     return [
         EventSummary(id_, source, topic, entity, received_at_ms, Lane(lane), replay_of, sorted(outcomes[id_]))
         for id_, source, topic, entity, received_at_ms, lane, replay_of in rows
@@ -52,7 +51,7 @@ def _translate(selection: Selection) -> tuple[str, list[str], list[Any]]:
     """Table, conditions and their values. Only constants go into the SQL."""
     conditions, values = ["true"], []
     simple = (
-        ("e.source = ?", selection.source),
+        ("+e.source = ?", selection.source),  # "+": by its index they would come unsorted
         ("e.topic = ?", selection.topic),
         ("e.received_at_ms >= ?", selection.since_ms),
         ("e.received_at_ms < ?", selection.until_ms),
@@ -73,7 +72,7 @@ def _few(selection: Selection) -> list[tuple[str, list[Any]]]:
     """Conditions that an index turns into a list of ids."""
     found: list[tuple[str, list[Any]]] = []
     if selection.event_ids:
-        ids = orjson.dumps(list(selection.event_ids)).decode()
+        ids = id_list(selection.event_ids)
         found.append(("e.id in (select value from json_each(?))", [ids]))
     if selection.key is not None:
         found.append(("e.id in (select event_id from event_keys where key = ?)", [selection.key.lower()]))

@@ -15,9 +15,10 @@ import orjson
 
 from relay.journal.protocol import Dropped
 from relay.journal.sqlite.readers import Readers
+from relay.journal.sqlite.rows import LAST_ID, id_list
 from relay.journal.sqlite.writer import Writer
 
-_END = 2**63 - 1
+_END = LAST_ID
 _AT_ONCE = 50
 _PAGES = 200
 _FREE_SHARE = 10
@@ -103,7 +104,7 @@ class Retention:
         """Delete in several transactions, so that what comes in meanwhile goes between."""
         dropped = 0
         for start in range(0, len(ids), _AT_ONCE):
-            chosen = orjson.dumps(ids[start : start + _AT_ONCE]).decode()
+            chosen = id_list(ids[start : start + _AT_ONCE])
             dropped += await self._writer.write(partial(drop, chosen))
         return dropped
 

@@ -9,7 +9,7 @@ different statements, which stay prepared.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeAlias
@@ -17,6 +17,9 @@ from typing import Any, TypeAlias
 import orjson
 
 Row: TypeAlias = tuple[Any, ...]
+
+LAST_ID = 2**63 - 1
+"""A person may ask for a larger one, of which SQLite cannot even be asked."""
 
 _ROWS = 256
 _BYTES = 1 << 20
@@ -53,6 +56,11 @@ def look_up(database: sqlite3.Connection, expression: str, rows: Sequence[tuple[
         statement = f"select json_group_array({expression}) from {_values(2, slots)} where column1 is not null"  # noqa: S608
         found += orjson.loads(database.execute(statement, _fill(chunk, 2, slots)).fetchone()[0])
     return found
+
+
+def id_list(ids: Iterable[int]) -> str:
+    """Ids as one value, for ``in (select value from json_each(?))``."""
+    return orjson.dumps([one for one in ids if one <= LAST_ID]).decode()
 
 
 def _slots(rows: int) -> int:

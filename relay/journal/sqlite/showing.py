@@ -5,31 +5,23 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-import orjson
-
 from relay.journal.sqlite.readers import snapshot
 from relay.journal.sqlite.reading import CALL_COLUMNS, EVENT_COLUMNS, to_call, to_event
+from relay.journal.sqlite.rows import LAST_ID, id_list
 from relay.journal.sqlite.standing import fetched
 from relay.model import Attempt, Call, Event, EventId, Outcome, OutcomeKind, Quarantined, QuarantineId, Timeline
 
-_LAST_ID = 2**63 - 1
-"""A person may ask for a larger one, which SQLite could not even be asked for."""
-
 _WIDEST_ATTEMPT = 5_000
 """More calls of one lane and partition than any request spans: the largest batch of a vendor is 2,500."""
-
-_MOST_ATTEMPTS = 1_000
-"""A call that waited out a long outage has many alike; the newest are shown."""
 
 ATTEMPTS = """
     select id, destination, started_at_ms, duration_ms, status, verdict, code, calls, first_call, last_call,
            answer, request
     from attempts
-    where lane = :lane and partition = :partition and last_call >= :call and first_call <= :call and first_call >= (
-        select min(id) from (
-            select id from calls where lane = :lane and partition = :partition and id <= :call
-            order by id desc limit :widest))
-    order by id desc limit :most
+    where lane = :lane and partition = :partition and last_call >= :call
+      and first_call <= :call and first_call >= coalesce((
+        select id from calls where lane = :lane and partition = :partition and id <= :call
+        order by id desc limit 1 offset :widest), 0)
 """
 _OUTCOMES = """
     select id, event_id, call_id, destination, message_id, kind, code, detail, attempt_id, at_ms
@@ -39,7 +31,7 @@ _QUARANTINED = "select id, source, headers, body, code, detail, received_at_ms f
 
 
 def timeline(database: sqlite3.Connection, event_id: EventId) -> Timeline | None:
-    if event_id > _LAST_ID:
+    if event_id > LAST_ID:
         return None
     with snapshot(database):
         return _timeline(database, event_id)
@@ -77,17 +69,15 @@ def _attempts(database: sqlite3.Connection, lane: str, partition: int, calls: Se
             "partition": partition,
             "call": call.id,
             "widest": _WIDEST_ATTEMPT,
-            "most": _MOST_ATTEMPTS,
         }
         found |= {row[0]: Attempt(*row) for row in database.execute(ATTEMPTS, names)}
     return [found[attempt_id] for attempt_id in sorted(found)]
 
 
 def events(database: sqlite3.Connection, event_ids: Sequence[EventId]) -> list[Event]:
-    chosen = orjson.dumps([event_id for event_id in event_ids if event_id <= _LAST_ID]).decode()
     rows = database.execute(
         f"select {EVENT_COLUMNS}, body from events where id in (select value from json_each(?)) order by id",  # noqa: S608
-        (chosen,),
+        (id_list(event_ids),),
     )
     return [to_event(row) for row in rows]
 
@@ -101,7 +91,7 @@ def quarantined(database: sqlite3.Connection, source: str | None, limit: int) ->
 
 
 def quarantined_one(database: sqlite3.Connection, quarantine_id: QuarantineId) -> Quarantined | None:
-    if quarantine_id > _LAST_ID:
+    if quarantine_id > LAST_ID:
         return None
     row = database.execute(f"{_QUARANTINED} where id = ?", (quarantine_id,)).fetchone()
     return Quarantined(*row) if row else None

@@ -46,7 +46,7 @@ FETCHED = """
         union all
         select e.replay_of, depth + 1 from chain join events e on e.id = chain.id where e.replay_of is not null
     )
-    select f.name, f.document from chain join fetched f on f.event_id = chain.id order by depth desc
+    select depth, f.name, f.document from chain join fetched f on f.event_id = chain.id
 """
 
 
@@ -71,4 +71,5 @@ def stage_sources(database: sqlite3.Connection) -> list[str]:
 
 def fetched(database: sqlite3.Connection, event_id: EventId) -> Mapping[str, Any]:
     """An event's own documents go before those of the event it replays."""
-    return {name: json.loads(document) for name, document in database.execute(FETCHED, (event_id,))}
+    found = sorted(database.execute(FETCHED, (event_id,)), reverse=True)
+    return {name: json.loads(document) for _, name, document in found}
