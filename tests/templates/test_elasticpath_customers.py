@@ -34,7 +34,7 @@ def test_creation_is_one_fact_and_every_version_is_one() -> None:
     assert fact("customer_created", "1") == message_id("shop", f"customer_created/{CUSTOMER_ID}")
 
 
-@pytest.mark.parametrize("payload", [{"type": "customer", "id": "c1"}, {"data": {"type": "customer", "id": "c1"}}])
-def test_a_deleted_customer_is_marked(payload: dict[str, object]) -> None:
-    call = call_of("customer_updated", {"payload": payload}, "customer.deleted")
+def test_a_deleted_customer_is_marked() -> None:
+    document = {"payload": {"data": {"type": "customer", "id": "c1"}}}
+    call = call_of("customer_updated", document, "customer.deleted")
     assert (call["type"], call["userId"], call["traits"]) == ("identify", "c1", {"deleted": True})
