@@ -82,7 +82,6 @@ def relay_environment(port: int, folder: str, receiver: str | None) -> dict[str,
             "RELAY_DESTINATIONS__SEGMENT__KIND": "segment",
             "RELAY_DESTINATIONS__SEGMENT__HOST": receiver,
             "RELAY_DESTINATIONS__SEGMENT__WRITE_KEY": "bench-write-key",
-            "RELAY_DESTINATIONS__SEGMENT__REQUESTS_PER_SECOND": "1000",
         }
     return environment
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import time
+from typing import cast
 from urllib.parse import urlsplit
 
 import uvloop
@@ -21,8 +22,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._next()
 
     def _next(self) -> None:

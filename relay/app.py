@@ -17,6 +17,7 @@ from typing import Any
 from relay import logs
 from relay.codes import RelayError
 from relay.destinations import build_destination
+from relay.destinations.contract import Decision
 from relay.http import HttpDoor
 from relay.journal.protocol import Journal
 from relay.journal.sqlite import SqliteJournal
@@ -296,6 +297,32 @@ def build_completer(source: Source | None, options: SourceOptions | None, door: 
         pace=Pace(options.commerce.requests_per_second, clock=time.monotonic, sleep=asyncio.sleep),
         now_ms=now_ms,
     )
+
+
+async def probe_commerce(loaded: Loaded) -> list[tuple[str, bool, str]]:
+    """For each commerce connection: the source's name, whether it failed, and what it said."""
+    told = []
+    async with HttpDoor(loaded.options.outgoing) as door:
+        for name, source in build_sources(loaded.options).items():
+            completer = build_completer(source, loaded.options.sources[name], door)
+            if completer is None:
+                continue
+            try:
+                told.append((name, False, await completer.probe()))
+            except RelayError as error:
+                told.append((name, True, str(error)))
+    return told
+
+
+async def probe_destinations(loaded: Loaded) -> list[tuple[str, Decision]]:
+    """How each destination answers a request without side effects."""
+    async with HttpDoor(loaded.options.outgoing) as door:
+        decided = []
+        for name, options in loaded.options.destinations.items():
+            destination = build_destination(name, options)
+            answer = await door.send(destination.probe(), timeout_s=options.timeout_s)
+            decided.append((name, destination.read_probe(answer)))
+        return decided
 
 
 async def serve(loaded: Loaded, on_ready: Callable[[Relay], Any] | None = None) -> None:

@@ -7,17 +7,16 @@ from dataclasses import asdict
 
 import typer
 
-from relay.cli.checks import Check, Finding, configuration, run_checks, templates
+from relay.cli.checks import Check, Finding, configuration, connections, journal, run_checks, templates
 from relay.cli.frame import FAILED, JsonOption, frame, print_json
 
-# The journal and the connections are checked by functions of the same form; they go in here.
-CHECKS: tuple[Check, ...] = (configuration, templates)
+CHECKS: tuple[Check, ...] = (configuration, templates, journal, connections)
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
 def check(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Verify configuration and templates. Warnings do not fail it."""
+    """Verify configuration, templates, journal, keys and connections. Warnings do not fail it."""
     findings = asyncio.run(run_checks(CHECKS, frame(context).load()))
     failed = any(finding.status == "failed" for finding in findings)
     if as_json:

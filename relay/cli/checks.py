@@ -94,3 +94,36 @@ def _templates(loaded: Loaded) -> Sequence[Finding]:
         return [Finding("templates", "failed", problem.for_person()) for problem in error.problems]
     own = sum(template.path.is_relative_to(overlay) for template in found)
     return [Finding("templates", "ok", f"{len(found)} compile; {own} of them are yours, in {overlay}.")]
+
+
+async def journal(loaded: Loaded) -> Sequence[Finding]:
+    """It opens, and can write and read; one that is not there yet is not made."""
+    from relay.app import existing_journal, journal_path
+    from relay.journal.protocol import JournalUnavailable
+
+    path = journal_path(loaded)
+    if not path.exists():
+        if os.access(path.parent, os.W_OK):
+            return [Finding("journal", "ok", f"{path} will be made by `relay serve`.")]
+        return [Finding("journal", "failed", f"{path.parent} is not there or cannot be written to.")]
+    try:
+        async with existing_journal(loaded) as found:
+            await found.check()
+    except JournalUnavailable as error:
+        return [Finding("journal", "failed", f"{path}: {error}")]
+    return [Finding("journal", "ok", f"{path} can be written and read.")]
+
+
+async def connections(loaded: Loaded) -> Sequence[Finding]:
+    """Every commerce API lets us in; every destination can be reached, and knows the key where it can tell."""
+    from relay.app import probe_commerce, probe_destinations
+
+    findings = []
+    for name, problem, told in await probe_commerce(loaded):
+        findings.append(Finding(f"sources.{name}.commerce", "failed" if problem else "ok", told))
+    for name, decision in await probe_destinations(loaded):
+        findings.append(Finding(f"destinations.{name}", _PROBED[decision.verdict], f"{decision.detail}."))
+    return findings
+
+
+_PROBED: dict[str, Status] = {"delivered": "ok", "misconfigured": "failed", "retry": "warning"}

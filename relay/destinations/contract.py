@@ -87,3 +87,9 @@ class Destination(Protocol):
 
     def decide(self, answer: Answer, *, records: int, now_ms: int) -> Decision:
         """Read an answer to a request that held this many records."""
+
+    def probe(self) -> Request:
+        """A request without side effects that shows whether the connection works."""
+
+    def read_probe(self, answer: Answer) -> Decision:
+        """``delivered``: it works; ``misconfigured``: it cannot; ``retry``: it could not be found out."""

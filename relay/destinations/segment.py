@@ -20,6 +20,7 @@ from relay import __version__
 from relay.codes import RelayError
 from relay.destinations.answers import MASK, shown
 from relay.destinations.contract import Answer, Decision, Limits, Record, Request, Unfit
+from relay.destinations.probing import read_segment_probe, segment_probe
 from relay.destinations.retry_after import rate_limit_reset_s, retry_after_s
 from relay.model import Call, VerdictKind
 from relay.settings.options import SegmentOptions
@@ -56,6 +57,7 @@ class Segment:
 
     def __init__(self, name: str, options: SegmentOptions) -> None:
         self._key = _key(name, options)
+        self._host = options.host
         self._url = f"{options.host.rstrip('/')}/{options.path.lstrip('/')}"
         self._id_prefix = f"{name}|{self._key}|"
         self._gzip = options.gzip
@@ -113,6 +115,12 @@ class Segment:
             verdict, code = VerdictKind.REJECT, "call_refused"
         wait_s = _wait_s(answer, now_ms) if verdict is _RETRY else None
         return Decision(verdict, code, self._detail(answer), wait_s)
+
+    def probe(self) -> Request:
+        return segment_probe(self._host, self._key)
+
+    def read_probe(self, answer: Answer) -> Decision:
+        return read_segment_probe(self._host, answer)
 
     def _detail(self, answer: Answer) -> str:
         parts = [str(answer.status), shown(answer.body, self._secrets)]

@@ -84,9 +84,9 @@ class TemplateOptions(Options):
         "templates",
         description="Your templates, laid over the packaged ones file by file; relative to the configuration file; need not exist.",
     )
-    timeout_ms: PositiveInt = Field(1_000, description="Longest time for one rendering.")
+    timeout_ms: PositiveInt = Field(250, description="Longest time for one rendering.")
     max_depth: PositiveInt = Field(200, description="Deepest recursion in a template.")
-    max_sequence: PositiveInt = Field(100_000, description="Longest sequence a template may build.")
+    max_sequence: PositiveInt = Field(10_000, description="Longest sequence a template may build.")
     max_output_bytes: PositiveInt = Field(1_000_000, description="Largest result of one rendering.")
 
 

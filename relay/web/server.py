@@ -45,6 +45,8 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
+                ws="none",
                 lifespan="off",
                 timeout_graceful_shutdown=max(1, int(shutdown_s)),
             )

@@ -65,10 +65,11 @@ class RelayProcess:
             while True:
                 try:
                     await client.get(f"{self.url}/healthz")
-                    return
                 except httpx.TransportError:
                     assert self._process.returncode is None, f"the relay ended:\n{self.log[-3000:]}"
                     await asyncio.sleep(0.02)
+                else:
+                    return
 
     async def kill(self) -> None:
         """As a power cut would."""

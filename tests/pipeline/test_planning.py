@@ -31,6 +31,12 @@ class Parcel:
     def decide(self, answer: Answer, *, records: int, now_ms: int) -> Decision:
         return Decision(VerdictKind.DELIVERED, "accepted", "")
 
+    def probe(self) -> Request:
+        raise AssertionError("planning probes nothing")
+
+    def read_probe(self, answer: Answer) -> Decision:
+        raise AssertionError("planning probes nothing")
+
 
 @st.composite
 def calls(draw: st.DrawFn) -> list[Call]:
