@@ -102,7 +102,8 @@ async def test_a_waiter_that_goes_away_disturbs_nobody(journal: Journal) -> None
     await asyncio.sleep(0)
     for task in leaving:
         task.cancel()
-    staying = await asyncio.gather(*(journal.append(event(str(number))) for number in range(20)))
+    async with asyncio.timeout(30):
+        staying = await asyncio.gather(*(journal.append(event(str(number))) for number in range(20)))
 
     await asyncio.gather(*leaving, return_exceptions=True)
     assert all(task.cancelled() for task in leaving)

@@ -101,8 +101,10 @@ async def test_a_lock_that_is_never_released_is_given_up(path: Path, monkeypatch
             *(journal.append(event(str(number))) for number in range(3)), return_exceptions=True
         )
         assert [type(result) for result in results] == [JournalUnavailable] * 3
-        other.execute("rollback")
+        other.execute("insert into gates values ('other', 1, 2, '', '')")
+        other.execute("commit")
 
+    assert await journal.changed()
     assert not (await journal.append(event("0"))).duplicate
     await journal.close()
 
@@ -113,6 +115,8 @@ async def test_a_file_that_was_removed_is_noticed_and_not_made_again(journal: Sq
 
     with pytest.raises(JournalUnavailable, match="removed"):
         await journal.check()
+    with pytest.raises(JournalUnavailable):
+        await journal.gate("opens a connection")
     assert not path.exists()
 
 
