@@ -24,7 +24,7 @@ from relay.journal.sqlite import SqliteJournal
 from relay.model import Event, EventId, Lane, Webhook, deliver_stage, render_stage
 from relay.pipeline.completing import Completer
 from relay.pipeline.deliver import Delivery, DeliveryOptions
-from relay.pipeline.gates import LineGate
+from relay.pipeline.gates import FIRST_WAIT_S, LineGate
 from relay.pipeline.intake import Intake
 from relay.pipeline.pacing import Pace
 from relay.pipeline.render import Rendered, RenderLine, Task
@@ -211,8 +211,8 @@ class Signals:
 
 
 @asynccontextmanager
-async def build(loaded: Loaded, listener: socket.socket) -> AsyncIterator[Relay]:
-    """A relay that is ready to run on ``listener``."""
+async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float = FIRST_WAIT_S) -> AsyncIterator[Relay]:
+    """A relay that is ready to run on ``listener``; ``first_wait_s`` is its wait after a first failure."""
     options = loaded.options
     async with AsyncExitStack() as stack:
         wakeups = Wakeups()
@@ -231,7 +231,7 @@ async def build(loaded: Loaded, listener: socket.socket) -> AsyncIterator[Relay]
         commits.append(metrics.commit)
 
         def gate(name: str) -> LineGate:
-            gates[name] = LineGate(name, journal, wakeups, now_ms, random.random)
+            gates[name] = LineGate(name, journal, wakeups, now_ms, random.random, first_wait_s=first_wait_s)
             return gates[name]
 
         lines: dict[str, RenderLine] = {}

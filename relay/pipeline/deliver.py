@@ -8,14 +8,25 @@ again with the same message ids.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from relay import logs
 from relay.destinations.contract import Answer, Decision, Destination, Request
 from relay.journal.protocol import CursorMoved, Journal, JournalUnavailable
-from relay.model import CallBatch, Lane, NewAttempt, NewOutcome, OutcomeKind, Stage, VerdictKind, deliver_stage
+from relay.model import (
+    Call,
+    CallBatch,
+    CallId,
+    Lane,
+    NewAttempt,
+    NewOutcome,
+    OutcomeKind,
+    Stage,
+    VerdictKind,
+    deliver_stage,
+)
 from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
 from relay.pipeline.observing import Observer
 from relay.pipeline.pacing import Pace
@@ -26,7 +37,9 @@ JOURNAL_RETRY_S = 1.0
 SUSPECT_AFTER = 5
 """Failures of one line in a row after which its next requests get smaller, to find a bad record."""
 DEAD_AFTER = 10
-"""Failures in a row of a single call, while others went through, after which it is dead."""
+"""Failures of a single call, with others going through between them, after which it is dead."""
+DOUBTFUL = frozenset({"server_error", "timeout"})
+"""Codes of failures that may be a record's fault; the others are surely not."""
 
 
 class Door(Protocol):
@@ -46,18 +59,25 @@ class DeliveryOptions:
 
 @dataclass(slots=True)
 class Suspicion:
-    """One line's failures in a row, and how many successes the destination had at the first of them."""
+    """One line's failures in a row, and of its latest call sent alone those that came beside others' successes."""
 
     failures: int = 0
-    successes_before: int = 0
+    alone: CallId | None = None
+    beside_others: int = 0
+    successes: int = 0
+    """Of the whole destination, at the latest failure."""
 
-    def note(self, successes: int) -> None:
-        if self.failures == 0:
-            self.successes_before = successes
+    def note(self, sent: Sequence[Call], successes: int) -> None:
+        alone = sent[0].id if len(sent) == 1 else None
+        if alone is None or alone != self.alone:
+            self.beside_others = 0
+        elif successes > self.successes:
+            self.beside_others += 1
         self.failures += 1
+        self.alone, self.successes = alone, successes
 
-    def others_went_through(self, successes: int) -> bool:
-        return successes > self.successes_before
+    def cleared(self) -> None:
+        self.failures = self.beside_others = 0
 
     def most_records(self, limit: int) -> int:
         """Halved with each failure once suspicious, down to one."""
@@ -147,8 +167,8 @@ class Delivery:
         attempt, decision, token = await self._attempt(stage, planned)
         kind = decision.verdict
         if kind is VerdictKind.DELIVERED:
-            await self.gate.opened()
-            suspicion.failures = 0
+            await self.gate.opened(token)
+            suspicion.cleared()
             ended = OutcomeKind.DELIVERED if self._options.live else OutcomeKind.SKIPPED
             await self._end(stage, position, planned, ended, decision, attempt)
             return True
@@ -159,8 +179,8 @@ class Delivery:
                 stage, first.moved_to, second, suspicion
             )
         if kind in (VerdictKind.REJECT, VerdictKind.SPLIT):
-            await self.gate.opened()
-            suspicion.failures = 0
+            await self.gate.opened(token)
+            suspicion.cleared()
             await self._end(stage, position, planned, OutcomeKind.DEAD, decision, attempt)
             return True
         return await self._failed(stage, position, planned, decision, attempt, token, suspicion)
@@ -176,10 +196,10 @@ class Delivery:
         suspicion: Suspicion,
     ) -> bool:
         """Close the gate; or end a single call that fails again and again while others go through."""
-        suspicion.note(self.gate.successes)
-        others = suspicion.others_went_through(self.gate.successes)
-        if others and len(planned.records) == 1 and suspicion.failures >= DEAD_AFTER and attempt.status:
-            suspicion.failures = 0
+        if decision.code in DOUBTFUL and decision.wait_s is None:
+            suspicion.note(planned.sent, self.gate.successes)
+        if suspicion.beside_others >= DEAD_AFTER and attempt.status:
+            suspicion.cleared()
             repeated = Decision(VerdictKind.REJECT, "call_failed_repeatedly", decision.detail)
             await self._end(stage, position, planned, OutcomeKind.DEAD, repeated, attempt)
             return True

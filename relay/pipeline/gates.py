@@ -15,6 +15,7 @@ from relay.model import Gate
 from relay.pipeline.backoff import delay_s
 from relay.pipeline.wakeups import Wakeups
 
+FIRST_WAIT_S = 0.5
 MISCONFIGURED_CAP_S = 300.0
 
 
@@ -28,6 +29,8 @@ class LineGate:
         wakeups: Wakeups,
         now_ms: Callable[[], int],
         random: Callable[[], float],
+        *,
+        first_wait_s: float = FIRST_WAIT_S,
     ) -> None:
         self.name = name
         self.state = Gate()
@@ -37,6 +40,7 @@ class LineGate:
         self._wakeups = wakeups
         self._now_ms = now_ms
         self._random = random
+        self._first_wait_s = first_wait_s
         self._probe = asyncio.Lock()
         self._turn = 0
 
@@ -53,7 +57,7 @@ class LineGate:
 
     @asynccontextmanager
     async def passage(self) -> AsyncIterator[int]:
-        """Pass the gate to make one attempt; gives a token to report a failure with.
+        """Pass the gate to make one attempt; gives a token to report its end with.
 
         Raises `Stopping` when the relay stops meanwhile.
         """
@@ -68,10 +72,10 @@ class LineGate:
                 return
         yield self._turn
 
-    async def opened(self) -> None:
-        """The other side took something."""
+    async def opened(self, token: int) -> None:
+        """The other side took something. What was on its way before the gate closed does not open it."""
         self.successes += 1
-        if self.state.failures:
+        if self.state.failures and token == self._turn:
             await self._keep(Gate())
 
     async def closed(
@@ -81,10 +85,12 @@ class LineGate:
 
         Attempts that were under way together count as one failure.
         """
-        failures = self.state.failures + (1 if token == self._turn or not self.state.failures else 0)
-        seconds = wait_s if wait_s is not None else delay_s(failures, cap_s=cap_s, random=self._random)
+        another = token == self._turn or not self.state.failures
+        failures = self.state.failures + another
+        backoff_s = delay_s(failures, base_s=self._first_wait_s, cap_s=cap_s, random=self._random)
+        seconds = backoff_s if wait_s is None else wait_s
         not_before_ms = max(self._now_ms() + int(seconds * 1000), self.state.not_before_ms)
-        self._turn += 1
+        self._turn += another
         await self._keep(Gate(failures, not_before_ms, code, why))
         return (not_before_ms - self._now_ms()) / 1000
 

@@ -149,7 +149,7 @@ class RenderLine:
             except CompletionWaits as waits:
                 await self._closed(token, waits)
                 raise
-        await self._gate.opened()
+        await self._gate.opened(token)
         await self._journal.store_fetched(event.id, documents)
         return documents
 
