@@ -111,10 +111,13 @@ def _scan(text: str, secrets: Sequence[Secret]) -> str:
         if content == "secret_key":
             value_at = match.end()
             return match[0] if scalar in ("", "null") else f'"{raw}"{colon}""'
-        cleaned = _masked(raw if content is None else _without_members(content, secrets), secrets)
-        if cleaned == (raw if content is None else content):
-            return match[0]
-        return json.dumps(cleaned)[: None if end else -1] + colon + scalar
+        spelled = _masked(raw, secrets)
+        if content is not None:
+            cleaned = _masked(_without_members(content, secrets), secrets)
+            if _content(spelled) != cleaned:
+                # The secret was in there with escapes, so this text is spelled anew.
+                spelled = json.dumps(cleaned)[1:-1]
+        return f'"{spelled}{end}{colon}{scalar}'
 
     return _TEXT.sub(clean, text)
 
@@ -131,7 +134,7 @@ def _content(raw: str) -> str | None:
     if "\\" not in raw:
         return raw
     try:
-        return str(json.loads(f'"{raw}"', strict=False))
+        return str(json.loads(f'"{raw}"'))
     except ValueError:
         return None
 

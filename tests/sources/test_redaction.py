@@ -119,6 +119,14 @@ def test_a_secret_goes_from_other_texts_however_its_characters_are_usually_escap
     assert without_secrets(body.encode(), [Secret.of(LONG)]) == (b'{"note": "it is ***!"}', True)
 
 
+def test_a_text_keeps_its_spelling_around_a_plain_secret() -> None:
+    body = rb'{"note": "a\/b\u0041 SECRET \"c\\/d SECRET\" \u001f"}'
+
+    kept, _ = without_secrets(body.replace(b"SECRET", b"plain-word-key-0123456"), [Secret.of("plain-word-key-0123456")])
+
+    assert kept == body.replace(b"SECRET", b"***")
+
+
 def test_a_text_with_a_lone_quote_is_cleaned_like_any_other() -> None:
     body = json.dumps({"note": '5" pipe, the key is plain-word-key-0123456'}).encode()
 
