@@ -7,8 +7,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,25 +20,24 @@ from relay.destinations.contract import Decision
 from relay.http import HttpDoor
 from relay.journal.protocol import Journal
 from relay.journal.sqlite import SqliteJournal
-from relay.model import Event, EventId, Lane, Webhook, deliver_stage, render_stage
+from relay.model import deliver_stage, render_stage
 from relay.pipeline.completing import Completer
 from relay.pipeline.deliver import Delivery, DeliveryOptions
 from relay.pipeline.gates import FIRST_WAIT_S, LineGate
 from relay.pipeline.intake import Intake
 from relay.pipeline.pacing import Pace
-from relay.pipeline.render import Rendered, RenderLine, Task
-from relay.pipeline.rendering import EventRenderer, Tracking
+from relay.pipeline.reloading import Reloading
+from relay.pipeline.render import RenderLine
+from relay.pipeline.render_process import RenderProcess
 from relay.pipeline.retention import Keep, Retention
 from relay.pipeline.standing import Standing
 from relay.pipeline.supervising import supervise
 from relay.pipeline.wakeups import Wakeups
 from relay.pipeline.watching import watch
+from relay.renderer import Hello, build_library, build_sources
 from relay.settings.loading import Loaded
 from relay.settings.options import RelayOptions, SourceOptions
-from relay.sources import build_source
-from relay.sources.contract import Refused, Source
-from relay.templates.engine import EngineLimits, FastEngine
-from relay.templates.library import Library, packaged_templates
+from relay.sources.contract import Source
 from relay.web import server
 from relay.web.health import Health
 from relay.web.metrics import Metrics
@@ -84,73 +82,6 @@ async def existing_journal(loaded: Loaded) -> AsyncIterator[Journal]:
         await journal.close()
 
 
-def render_body(loaded: Loaded, source: str, body: bytes) -> Rendered:
-    """What a webhook's body makes. Raises RelayError for a body or a source that is none."""
-    if source not in loaded.options.sources:
-        known = ", ".join(loaded.options.sources) or "none"
-        raise RelayError("bad_argument", f"No source {source!r} is configured.", f"Configured: {known}.")
-    options = loaded.options.sources[source].model_copy(update={"open": True})
-    try:
-        received = build_source(source, options).receive(Webhook({}, body))
-    except Refused as refusal:
-        raise RelayError(refusal.code, refusal.detail) from refusal
-    at_ms = now_ms()
-    event = Event(
-        id=EventId(0),
-        lane=Lane.LIVE,
-        partition=0,
-        source=source,
-        topic=received.topic,
-        delivery_key=received.delivery_key,
-        entity=received.entity,
-        occurred_at_ms=at_ms if received.occurred_at_ms is None else received.occurred_at_ms,
-        received_at_ms=at_ms,
-        headers="{}",
-        body=received.body,
-        replay_of=None,
-    )
-    return build_renderer(loaded, build_sources(loaded.options))(source, [Task(event, {})], at_ms)[0]
-
-
-def build_library(loaded: Loaded) -> Library:
-    """Packaged templates with the user's folder over them. Raises RelayError when one is broken."""
-    folder = loaded.base / loaded.options.templates.folder
-    return Library(packaged_templates(), folder if folder.is_dir() else None)
-
-
-def build_renderer(loaded: Loaded, sources: Mapping[str, Source]) -> EventRenderer:
-    """What turns events into calls, for `serve` and `render` alike."""
-    options = loaded.options.templates
-    limits = EngineLimits(
-        timeout_ms=options.timeout_ms,
-        max_depth=options.max_depth,
-        max_sequence=options.max_sequence,
-        max_output_bytes=options.max_output_bytes,
-    )
-    return EventRenderer(
-        sources=sources,
-        tracking={name: tracking(source) for name, source in loaded.options.sources.items()},
-        library=build_library(loaded),
-        engine=FastEngine(limits),
-    )
-
-
-def tracking(options: SourceOptions) -> Tracking:
-    """Tracked events by topic, and what a template may know of the source's settings."""
-    chosen = options.tracking.model_dump()
-    defaults = type(options.tracking)().model_dump()
-    settings = {
-        "guest_identity": options.guest_identity,
-        "affiliation": options.affiliation,
-        "shipping_skus": options.shipping_skus,
-    }
-    return Tracking.of(chosen, defaults, {key: value for key, value in settings.items() if value is not None})
-
-
-def build_sources(options: RelayOptions) -> dict[str, Source]:
-    return {name: build_source(name, source) for name, source in options.sources.items()}
-
-
 @dataclass
 class Relay:
     """Everything a running relay consists of."""
@@ -162,6 +93,7 @@ class Relay:
     metrics: Metrics
     lines: dict[str, RenderLine]
     deliveries: dict[str, Delivery]
+    reloading: Reloading
     retention: Retention
     server: server.Server
     url: str
@@ -175,6 +107,7 @@ class Relay:
             for name, delivery in self.deliveries.items():
                 work.append(group.create_task(supervise(deliver_stage(name), delivery.run, self.wakeups)))
             work.append(group.create_task(supervise("retention", self.retention.run, self.wakeups)))
+            work.append(group.create_task(supervise("templates", self.reloading.run, self.wakeups)))
             work.append(group.create_task(watch(self.journal, self.wakeups)))
             logs.get("relay").info("ready", url=self.url)
             await signals.first.wait()
@@ -218,16 +151,20 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
         wakeups = Wakeups()
         gates: dict[str, LineGate] = {}
         sources = build_sources(options)
-        renderer = build_renderer(loaded, sources)
+        library = build_library(loaded)
         commits: list[Callable[[float], None]] = []
         journal = await open_journal(loaded, exclusive=True, commit=lambda seconds: commits[0](seconds))
         stack.push_async_callback(journal.close)
         door = await stack.enter_async_context(HttpDoor(options.outgoing))
-        executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="render"))
+        renderer = RenderProcess(Hello(options, library.snapshot))
+        stack.push_async_callback(renderer.close)
+        await renderer.start()
         render_names = sorted({*options.sources, *await journal.stage_sources()})
         stages = [*map(render_stage, render_names), *map(deliver_stage, options.destinations)]
-        standing = Standing(journal, gates, stages, wakeups, now_ms)
-        metrics = Metrics(standing.backlogs, standing.closed_gates, now_ms)
+        folder = Path(options.templates.folder)
+        reloading = Reloading(library, folder, lambda snapshot: renderer.tell(Hello(options, snapshot)), wakeups)
+        standing = Standing(journal, gates, stages, lambda: reloading.problems, wakeups, now_ms)
+        metrics = Metrics(standing.backlogs, standing.closed_gates, standing.template_problems, now_ms)
         commits.append(metrics.commit)
 
         def gate(name: str) -> LineGate:
@@ -244,7 +181,6 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
                 gate=gate(render_stage(name)),
                 journal=journal,
                 renderer=renderer,
-                executor=executor,
                 wakeups=wakeups,
                 observer=metrics,
                 now_ms=now_ms,
@@ -276,6 +212,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
             metrics=metrics,
             lines=lines,
             deliveries=deliveries,
+            reloading=reloading,
             retention=Retention(journal, keep, stages, wakeups, now_ms),
             server=server.Server(site(webhooks, health), listener, shutdown_s=options.server.shutdown_s),
             url=server.url(listener),

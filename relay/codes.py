@@ -61,7 +61,10 @@ CODES: dict[str, Code] = {
     "no_tracked_event": Code(
         "No tracked event is on for this topic.", "Set the topic under sources.<name>.tracking if it is wanted."
     ),
-    "switched_off": Code("The topic belongs to a tracked event that is switched off or put on another topic.", "Set it under sources.<name>.tracking if it is wanted."),
+    "switched_off": Code(
+        "The topic belongs to a tracked event that is switched off or put on another topic.",
+        "Set it under sources.<name>.tracking if it is wanted.",
+    ),
     "no_template": Code(
         "There is no template for the tracked event on this platform.",
         "Add templates/sources/<platform>/<tracked_event>.jsonata.",
@@ -71,6 +74,7 @@ CODES: dict[str, Code] = {
     "template_failed": Code("The template failed on this event.", "Mend the template, then `relay replay`."),
     "template_timeout": Code("The template took longer than templates.timeout_ms.", "Simplify it or raise the limit."),
     "template_limit": Code("The template went over a limit of depth or size.", "Simplify it or raise the limit."),
+    "render_failed": Code("The relay itself failed on this event.", "Please report it; then update and replay."),
     "template_result": Code(
         "The template's result is not a call or an array of calls.", "Return an object with `type`."
     ),

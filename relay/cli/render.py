@@ -24,9 +24,10 @@ def render(
     as_json: JsonOption = False,
 ) -> None:
     """Show the calls that a webhook makes. Sends and stores nothing, asks no commerce API, checks no secret."""
-    from relay.app import render_body
+    from relay.app import now_ms
+    from relay.renderer import render_body
 
-    rendered = render_body(frame(context).load(), source, _read(file))
+    rendered = render_body(frame(context).load(), source, _read(file), now_ms())
     if as_json:
         print_json({"calls": [_call(call.text) for call in rendered.calls], "outcomes": _outcomes(rendered)})
     else:

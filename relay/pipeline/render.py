@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +16,7 @@ from relay.pipeline.observing import Observer
 from relay.pipeline.wakeups import Stopping, Wakeups
 from relay.sources.contract import Lookup, Source
 
-BATCH_EVENTS = 200
+BATCH_EVENTS = 100
 JOURNAL_RETRY_S = 1.0
 
 
@@ -40,9 +39,10 @@ class Task:
 
 
 class Renderer(Protocol):
-    """Renders without I/O; called on the executor's thread."""
+    """`relay.pipeline.render_process`."""
 
-    def __call__(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]: ...
+    async def render(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]:
+        """What became of each task, in order."""
 
 
 class Fetcher(Protocol):
@@ -63,7 +63,6 @@ class RenderLine:
         gate: LineGate,
         journal: Journal,
         renderer: Renderer,
-        executor: Executor,
         wakeups: Wakeups,
         observer: Observer,
         now_ms: Callable[[], int],
@@ -74,7 +73,6 @@ class RenderLine:
         self._gate = gate
         self._journal = journal
         self._renderer = renderer
-        self._executor = executor
         self._wakeups = wakeups
         self._observer = observer
         self._now_ms = now_ms
@@ -159,8 +157,7 @@ class RenderLine:
         self._log.warning(waits.code, source=self._name, detail=waits.detail, next_attempt_s=round(seconds, 1))
 
     async def _settle(self, stage: Stage, position: int, tasks: Sequence[Task]) -> None:
-        loop = asyncio.get_running_loop()
-        rendered = await loop.run_in_executor(self._executor, self._renderer, self._name, tasks, self._now_ms())
+        rendered = await self._renderer.render(self._name, tasks, self._now_ms())
         calls = [call for result in rendered for call in result.calls]
         outcomes = [outcome for result in rendered for outcome in result.outcomes]
         keys = [(task.event.id, key) for task, result in zip(tasks, rendered, strict=True) for key in result.keys]

@@ -12,7 +12,7 @@ from relay.pipeline.render import Rendered, Task, ended
 from relay.sources.contract import Source
 from relay.templates.diagnostics import TemplateFailure
 from relay.templates.engine import Engine
-from relay.templates.library import Library, Template
+from relay.templates.library import Snapshot, Template
 from relay.templates.rendering import RenderResult, render_calls
 
 
@@ -39,18 +39,25 @@ class Tracking:
 
 
 class EventRenderer:
-    """Implements `relay.pipeline.render.Renderer`."""
+    """Renders events, one after the other, in the calling thread."""
 
     def __init__(
-        self, *, sources: Mapping[str, Source], tracking: Mapping[str, Tracking], library: Library, engine: Engine
+        self, *, sources: Mapping[str, Source], tracking: Mapping[str, Tracking], templates: Snapshot, engine: Engine
     ) -> None:
         self._sources = sources
         self._tracking = tracking
-        self._library = library
+        self._templates = templates
         self._engine = engine
 
     def __call__(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]:
-        return [self._render(source, task, now_ms) for task in tasks]
+        return [self._guarded(source, task, now_ms) for task in tasks]
+
+    def _guarded(self, source: str, task: Task, now_ms: int) -> Rendered:
+        try:
+            return self._render(source, task, now_ms)
+        except Exception as error:
+            # A defect of ours; it may end this event, but must not stop those behind it.
+            return _without_calls(task.event, OutcomeKind.DEAD, "render_failed", type(error).__name__, now_ms)
 
     def _render(self, name: str, task: Task, now_ms: int) -> Rendered:
         event = task.event
@@ -72,7 +79,7 @@ class EventRenderer:
         calls: list[NewCall] = []
         outcomes: list[NewOutcome] = []
         for tracked_event in tracked_events:
-            template = self._library.source_template(source.platform, tracked_event)
+            template = self._templates.source_template(source.platform, tracked_event)
             if template is None:
                 detail = f"{source.platform}/{tracked_event}"
                 outcomes.append(ended(event.id, OutcomeKind.IGNORED, "no_template", detail, now_ms))

@@ -10,6 +10,7 @@ from relay.journal.protocol import Journal, JournalUnavailable
 from relay.model import Backlog
 from relay.pipeline.gates import LineGate
 from relay.pipeline.wakeups import Wakeups
+from relay.templates.diagnostics import Diagnostic
 
 ASK_AGAIN_S = 0.02
 
@@ -22,12 +23,14 @@ class Standing:
         journal: Journal,
         gates: Mapping[str, LineGate],
         stages: Sequence[str],
+        problems: Callable[[], Sequence[Diagnostic]],
         wakeups: Wakeups,
         now_ms: Callable[[], int],
     ) -> None:
         self._journal = journal
         self._gates = gates
         self._stages = stages
+        self._problems = problems
         self._wakeups = wakeups
         self._now_ms = now_ms
 
@@ -73,6 +76,9 @@ class Standing:
         """
         while any(backlog.waiting for backlog in await self._journal.backlogs(self._stages)):
             await self._wakeups.pause(ASK_AGAIN_S)
+
+    def template_problems(self) -> int:
+        return len(self._problems())
 
     def closed_gates(self) -> dict[str, bool]:
         return {name: gate.state.failures > 0 for name, gate in self._gates.items()}

@@ -51,6 +51,11 @@ class Wakeups:
     def stopping(self) -> bool:
         return self._stop.is_set()
 
+    @property
+    def stop_event(self) -> asyncio.Event:
+        """Set when the relay is stopping."""
+        return self._stop
+
     def stop(self) -> None:
         """Let every line end after the work it has in hand."""
         self._stop.set()

@@ -88,6 +88,7 @@ class TemplateOptions(Options):
     max_depth: PositiveInt = Field(200, description="Deepest recursion in a template.")
     max_sequence: PositiveInt = Field(10_000, description="Longest sequence a template may build.")
     max_output_bytes: PositiveInt = Field(1_000_000, description="Largest result of one rendering.")
+    max_memory_mib: PositiveInt = Field(512, ge=128, description="Most memory of the process that renders.")
 
 
 class JournalOptions(Options):

@@ -47,6 +47,20 @@ def packaged_templates() -> Path:
     return inside if inside.is_dir() else package.parent / "templates"
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The templates of one moment, good ones all; can be sent to another process."""
+
+    by_key: Mapping[Key, Template]
+
+    def source_template(self, platform: str, tracked_event: str) -> Template | None:
+        return self.by_key.get((platform, tracked_event))
+
+    def templates(self) -> Sequence[Template]:
+        """By platform and tracked event."""
+        return [template for _, template in sorted(self.by_key.items())]
+
+
 class Library:
     """The templates in use. Reading is safe from any thread while another reloads.
 
@@ -62,27 +76,28 @@ class Library:
         tracked_events: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self._packaged = packaged
-        self._overlay = overlay
+        self.overlay = overlay
         self._tracked_events = tracked_events
-        self._templates: dict[Key, Template] = {}
+        self.snapshot = Snapshot({})
+        """What is in use; replaced as a whole."""
         found, problems = self._load()
         if problems:
             raise TemplatesInvalid(problems)
-        self._templates = found
+        self.snapshot = Snapshot(found)
 
     def source_template(self, platform: str, tracked_event: str) -> Template | None:
-        return self._templates.get((platform, tracked_event))
+        return self.snapshot.source_template(platform, tracked_event)
 
     def templates(self) -> Sequence[Template]:
         """All in use, by platform and tracked event."""
-        return [template for _, template in sorted(self._templates.items())]
+        return self.snapshot.templates()
 
     def reload(self) -> Reloaded:
         """Read the folders again."""
         found, problems = self._load()
         if problems:
             return Reloaded((), (), problems)
-        before, self._templates = self._templates, found
+        before, self.snapshot = self.snapshot.by_key, Snapshot(found)
         changed = [template for key, template in found.items() if before.get(key) != template]
         return Reloaded(changed, [template for key, template in before.items() if key not in found], ())
 
@@ -90,9 +105,9 @@ class Library:
         files = _files(self._packaged)
         known = self._tracked_events or _by_platform(files)
         problems: list[Diagnostic] = []
-        if self._overlay is not None:
-            files |= _files(self._overlay)
-            problems += _misplaced(self._overlay)
+        if self.overlay is not None:
+            files |= _files(self.overlay)
+            problems += _misplaced(self.overlay)
         found: dict[Key, Template] = {}
         for key, path in sorted(files.items()):
             unknown = _unknown(key, path, known)
@@ -101,7 +116,7 @@ class Library:
             if text is None:
                 continue
             template = Template.of(*key, path, text)
-            if template != self._templates.get(key):
+            if template != self.snapshot.by_key.get(key):
                 problems += problems_of(text, path)
             found[key] = template
         return found, problems

@@ -23,10 +23,13 @@ class Metrics:
 
     media_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, backlogs: Backlogs, gates: Gates, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, backlogs: Backlogs, gates: Gates, template_problems: Callable[[], int], now_ms: Callable[[], int]
+    ) -> None:
         self.registry = CollectorRegistry()
         self._ask_backlogs = backlogs
         self._ask_gates = gates
+        self._ask_template_problems = template_problems
         self._now_ms = now_ms
         self._webhooks = Counter(
             "relay_webhooks", "Webhooks by source and result.", ["source", "result"], registry=self.registry
@@ -70,6 +73,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._template_problems = Gauge(
+            "relay_template_problems",
+            "Problems of the last template change; while there are any, the last good templates are in use.",
+            registry=self.registry,
+        )
+
     def webhook(self, source: str, result: str) -> None:
         self._webhooks.labels(source, result).inc()
 
@@ -91,6 +100,7 @@ class Metrics:
             self._backlog.labels(backlog.stage).set(backlog.waiting)
             oldest_ms = backlog.oldest_received_at_ms
             self._oldest.labels(backlog.stage).set(0 if oldest_ms is None else max(0, now_ms - oldest_ms) / 1000)
+        self._template_problems.set(self._ask_template_problems())
         for name, closed in self._ask_gates().items():
             self._closed.labels(name).set(int(closed))
 

@@ -1,0 +1,156 @@
+"""Rendering in a process of its own, which a hostile template may kill, and nothing else.
+
+The engine's own limits end most runaway templates. Some built-in functions it cannot interrupt,
+and memory it does not count: for these the operating system ends the process, by CPU time and by
+memory. The event at fault is then dead, the others are rendered by a new process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import mmap
+import os
+import signal
+import struct
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+from relay import logs
+from relay.model import OutcomeKind
+from relay.pipeline import frames
+from relay.pipeline.render import Rendered, Task, ended
+
+PROGRESS = struct.Struct("=q")
+IDLE = -1
+BATCH_DEADLINE_S = 60.0
+"""Longest wait for a batch; the process is ended then, whatever it does."""
+ALLOCATOR = {"MIMALLOC_ARENA_RESERVE": "32M"}
+"""The engine's allocator reserves a GiB at once, which a limit on memory would count."""
+CHILD = (sys.executable, "-m", "relay.renderer")
+
+
+class _Died(Exception):
+    """The process ended at the task with this index, or at none (`IDLE`)."""
+
+    def __init__(self, index: int, returncode: int) -> None:
+        super().__init__(f"the render process ended with {returncode}")
+        self.index = index
+        self.returncode = returncode
+
+
+class RenderProcess:
+    """Renders batches one after the other; `close` it when done.
+
+    ``hello`` is the first message to each new process: what it needs to render.
+    """
+
+    def __init__(self, hello: Any) -> None:
+        self._hello = hello
+        self._turn = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._progress_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._progress_file.truncate(mmap.PAGESIZE)
+        self._progress = mmap.mmap(self._progress_file.fileno(), mmap.PAGESIZE)
+        self._log = logs.get("render")
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that is there now."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Start ahead of the first batch, so that it need not wait."""
+        async with self._turn:
+            await self._running()
+
+    async def tell(self, hello: Any) -> None:
+        """Give this and every later process a new ``hello``; batches after this see it."""
+        async with self._turn:
+            self._hello = hello
+            if self._process is not None:
+                await self._end()
+                await self._running()
+
+    async def render(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]:
+        """What became of each task, in order."""
+        async with self._turn:
+            try:
+                return await self._ask(source, tasks, now_ms)
+            except _Died as death:
+                return await self._recover(source, tasks, now_ms, death)
+
+    async def close(self) -> None:
+        async with self._turn:
+            await self._end()
+            self._progress.close()
+            self._progress_file.close()
+
+    async def _recover(self, source: str, tasks: Sequence[Task], now_ms: int, death: _Died) -> list[Rendered]:
+        """Render what was before and after the task at which the process died, and that one alone."""
+        if death.index == IDLE:
+            return [*await self._ask(source, tasks, now_ms)]
+        before, culprit, after = tasks[: death.index], tasks[death.index], tasks[death.index + 1 :]
+        self._log.error("renderer_ended", source=source, event_id=culprit.event.id, returncode=death.returncode)
+        rendered = [*await self._ask(source, before, now_ms)] if before else []
+        rendered.append(await self._alone(source, culprit, now_ms, death))
+        if after:
+            try:
+                rendered += await self._ask(source, after, now_ms)
+            except _Died as next_death:
+                rendered += await self._recover(source, after, now_ms, next_death)
+        return rendered
+
+    async def _alone(self, source: str, task: Task, now_ms: int, death: _Died) -> Rendered:
+        """Dead for good when its CPU time ran out; else tried once more, since others may have ended the process."""
+        if death.returncode != -signal.SIGPROF:
+            try:
+                return (await self._ask(source, [task], now_ms))[0]
+            except _Died as second:
+                death = second
+        out_of_time = death.returncode == -signal.SIGPROF
+        code = "template_timeout" if out_of_time else "template_limit"
+        detail = "it was ended by CPU time" if out_of_time else "it was ended, most likely for its use of memory"
+        return Rendered([], [ended(task.event.id, OutcomeKind.DEAD, code, detail, now_ms)], [])
+
+    async def _ask(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]:
+        process = await self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(BATCH_DEADLINE_S):
+                process.stdin.write(frames.packed((source, tasks, now_ms)))
+                await process.stdin.drain()
+                answer: Sequence[Rendered] = await frames.read(process.stdout)
+                return answer
+        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
+            (index,) = PROGRESS.unpack_from(self._progress)
+            raise _Died(index, await self._end()) from error
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            PROGRESS.pack_into(self._progress, 0, IDLE)
+            progress = self._progress_file.fileno()
+            self._process = await asyncio.create_subprocess_exec(
+                *CHILD,
+                str(progress),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=[progress],
+                env={**os.environ, **ALLOCATOR},
+            )
+            assert self._process.stdin is not None
+            self._process.stdin.write(frames.packed(self._hello))
+        return self._process
+
+    async def _end(self) -> int:
+        """End the process if it still runs; returns how it ended."""
+        if self._process is None:
+            return 0
+        process, self._process = self._process, None
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):  # it ended between the look and the kill
+                process.kill()
+        return await process.wait()

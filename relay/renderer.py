@@ -1,0 +1,155 @@
+"""Builds what turns events into calls; as `python -m relay.renderer`, the process that does it.
+
+Apart from `relay.app`, so that this process holds neither web server nor journal.
+"""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import os
+import resource
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.codes import RelayError
+from relay.model import Event, EventId, Lane, Webhook
+from relay.pipeline import frames
+from relay.pipeline.render import Rendered, Task
+from relay.pipeline.render_process import IDLE, PROGRESS
+from relay.pipeline.rendering import EventRenderer, Tracking
+from relay.settings.loading import Loaded
+from relay.settings.options import RelayOptions, SourceOptions, TemplateOptions
+from relay.sources import build_source
+from relay.sources.contract import Refused, Source
+from relay.templates.engine import EngineLimits, FastEngine
+from relay.templates.library import Library, Snapshot, packaged_templates
+
+CPU_FACTOR = 1.5
+"""A rendering is ended by the operating system at this multiple of the engine's own time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """All that a render process needs. The templates come with it: it reads no files."""
+
+    options: RelayOptions
+    templates: Snapshot
+
+
+def build_library(loaded: Loaded) -> Library:
+    """Packaged templates with the user's folder over them. Raises RelayError when one is broken."""
+    folder = Path(loaded.options.templates.folder)
+    return Library(packaged_templates(), folder if folder.is_dir() else None)
+
+
+def build_sources(options: RelayOptions) -> dict[str, Source]:
+    return {name: build_source(name, source) for name, source in options.sources.items()}
+
+
+def build_renderer(options: RelayOptions, templates: Snapshot) -> EventRenderer:
+    return EventRenderer(
+        sources=build_sources(options),
+        tracking={name: tracking(source) for name, source in options.sources.items()},
+        templates=templates,
+        engine=FastEngine(limits(options.templates)),
+    )
+
+
+def limits(options: TemplateOptions) -> EngineLimits:
+    return EngineLimits(
+        timeout_ms=options.timeout_ms,
+        max_depth=options.max_depth,
+        max_sequence=options.max_sequence,
+        max_output_bytes=options.max_output_bytes,
+    )
+
+
+def tracking(options: SourceOptions) -> Tracking:
+    """Tracked events by topic, and what a template may know of the source's settings."""
+    chosen = options.tracking.model_dump()
+    defaults = type(options.tracking)().model_dump()
+    settings = {
+        "guest_identity": options.guest_identity,
+        "affiliation": options.affiliation,
+        "shipping_skus": options.shipping_skus,
+    }
+    return Tracking.of(chosen, defaults, {key: value for key, value in settings.items() if value is not None})
+
+
+def render_body(loaded: Loaded, source: str, body: bytes, now_ms: int) -> Rendered:
+    """What a webhook's body makes. Raises RelayError for a body or a source that is none."""
+    if source not in loaded.options.sources:
+        known = ", ".join(loaded.options.sources) or "none"
+        raise RelayError("bad_argument", f"No source {source!r} is configured.", f"Configured: {known}.")
+    options = loaded.options.sources[source].model_copy(update={"open": True})
+    try:
+        received = build_source(source, options).receive(Webhook({}, body))
+    except Refused as refusal:
+        raise RelayError(refusal.code, refusal.detail) from refusal
+    event = Event(
+        id=EventId(0),
+        lane=Lane.LIVE,
+        partition=0,
+        source=source,
+        topic=received.topic,
+        delivery_key=received.delivery_key,
+        entity=received.entity,
+        occurred_at_ms=now_ms if received.occurred_at_ms is None else received.occurred_at_ms,
+        received_at_ms=now_ms,
+        headers="{}",
+        body=received.body,
+        replay_of=None,
+    )
+    renderer = build_renderer(loaded.options, build_library(loaded).snapshot)
+    return renderer(source, [Task(event, {})], now_ms)[0]
+
+
+def main() -> None:
+    """Answer batches on standard output until standard input ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # The parent ends this process; a signal to the whole group must not do it before.
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    progress = mmap.mmap(int(sys.argv[1]), mmap.PAGESIZE)
+    try:
+        hello: Hello = frames.read_blocking(requests)
+        _limit_memory(hello.options.templates.max_memory_mib)
+        renderer = build_renderer(hello.options, hello.templates)
+        gc.freeze()  # what is loaded by now stays
+        cpu_s = hello.options.templates.timeout_ms * CPU_FACTOR / 1000
+        while True:
+            source, tasks, now_ms = frames.read_blocking(requests)
+            rendered = [
+                _render(renderer, source, task, now_ms, index, progress, cpu_s) for index, task in enumerate(tasks)
+            ]
+            PROGRESS.pack_into(progress, 0, IDLE)
+            answers.write(frames.packed(rendered))
+            answers.flush()
+    except (EOFError, BrokenPipeError):
+        # The parent is gone or wants no more.
+        return
+
+
+def _render(
+    renderer: EventRenderer, source: str, task: Task, now_ms: int, index: int, progress: mmap.mmap, cpu_s: float
+) -> Rendered:
+    """Render one task; the kernel ends the process (SIGPROF) when it takes too much CPU time."""
+    PROGRESS.pack_into(progress, 0, index)
+    signal.setitimer(signal.ITIMER_PROF, cpu_s)
+    rendered = renderer(source, [task], now_ms)[0]
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    return rendered
+
+
+def _limit_memory(max_memory_mib: int) -> None:
+    """Beyond it an allocation fails, which ends the process."""
+    resource.setrlimit(resource.RLIMIT_DATA, (max_memory_mib << 20, max_memory_mib << 20))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Hostile templates end their own event, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from relay.demo.samples import samples
+from relay.model import Event, EventId, Lane, OutcomeKind
+from relay.pipeline.render import Rendered, Task
+from relay.pipeline.render_process import RenderProcess
+from relay.renderer import Hello
+from relay.settings.loading import load
+from relay.settings.options import RelayOptions
+from relay.templates.library import Snapshot
+from relay.templates.template import Template
+from tests.running import configuration
+
+PAID = next(sample.body for sample in samples() if sample.title == "order.paid")
+GOOD = '{"type": "track", "userId": "u", "event": "Good " & payload.data.id, "messageId": $event.id}'
+HOSTILE = {
+    "tail recursion": ("($f := function($n) { $f($n + 1) }; $f(0))", "template_timeout"),
+    "deep recursion": ("($f := function($n) { 1 + $f($n + 1) }; $f(0))", "template_limit"),
+    "long range": ("$sum([1..10000000])", "template_limit"),
+    "string doubling": ("($d := function($s) { $d($s & $s) }; $d('abcdefgh'))", None),
+    "cross join": ("($a := [1..3000]; $a.($x := $; $a.($y := $; $a.{'x': $x, 'y': $y})))", None),
+    "catastrophic regex": ("$match($pad('', 3000, 'a') & 'b', /(a+)+$/)", None),
+    "100 MB string": ("$pad('x', 100000000)", None),
+}
+
+
+def options(folder: Path, **more: str) -> RelayOptions:
+    return load(None, configuration(folder, {}, **more)).options
+
+
+def snapshot(text: str) -> Snapshot:
+    template = Template.of("elasticpath", "order_completed", Path("order_completed.jsonata"), text)
+    return Snapshot({("elasticpath", "order_completed"): template})
+
+
+def task(number: int) -> Task:
+    event = Event(
+        EventId(number), Lane.LIVE, 0, "elasticpath", "order.paid", f"key-{number}", "order:1", 1, 1, "{}", PAID, None
+    )
+    return Task(event, {})
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Callable[[str], RenderProcess]]:
+    started: list[RenderProcess] = []
+
+    def begin(text: str) -> RenderProcess:
+        started.append(RenderProcess(Hello(options(tmp_path), snapshot(text))))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        await process.close()
+
+
+def codes(rendered: list[Rendered]) -> list[str]:
+    return [result.outcomes[0].code if result.outcomes else "rendered" for result in rendered]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_hostile_templates_are_cut_off(start: Callable[[str], RenderProcess], name: str) -> None:
+    text, code = HOSTILE[name]
+    process = start(text)
+    await process.start()
+    started_s = time.monotonic()
+
+    rendered = [*await process.render("elasticpath", [task(1)], 0)]
+
+    assert time.monotonic() - started_s < 5
+    (outcome,) = rendered[0].outcomes
+    assert outcome.kind in (OutcomeKind.DEAD, OutcomeKind.SKIPPED)
+    assert code is None or outcome.code == code
+
+
+async def test_the_operating_system_ends_what_the_engine_cannot(tmp_path: Path) -> None:
+    """Reading a huge document is one step to the engine; the CPU time limit cuts it off all the same."""
+    process = RenderProcess(Hello(options(tmp_path, TEMPLATES__TIMEOUT_MS="30"), snapshot(GOOD)))
+    lines = b",".join(b'{"a": %d}' % n for n in range(1_000_000))
+    huge = PAID.rstrip().removesuffix(b"}") + b', "more": [' + lines + b"]}"
+    batch = [task(1), task(2), Task(replace(task(3).event, body=huge), {}), task(4), task(5)]
+
+    rendered = [*await process.render("elasticpath", batch, 0)]
+
+    assert codes(rendered) == ["rendered", "rendered", "template_timeout", "rendered", "rendered"]
+    await process.close()
+
+
+async def test_a_process_that_is_killed_from_outside_costs_no_event(start: Callable[[str], RenderProcess]) -> None:
+    process = start(GOOD)
+    assert codes([*await process.render("elasticpath", [task(n) for n in range(5)], 0)]) == ["rendered"] * 5
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+
+    assert codes([*await process.render("elasticpath", [task(n) for n in range(5)], 0)]) == ["rendered"] * 5
+
+
+async def test_new_templates_are_in_force_for_the_next_batch(
+    start: Callable[[str], RenderProcess], tmp_path: Path
+) -> None:
+    process = start(GOOD)
+    (before,) = await process.render("elasticpath", [task(1)], 0)
+
+    await process.tell(Hello(options(tmp_path), snapshot(GOOD.replace("Good", "Better"))))
+    (after,) = await process.render("elasticpath", [task(1)], 0)
+
+    assert "Good" in before.calls[0].text
+    assert "Better" in after.calls[0].text
+    assert before.calls[0].template_version != after.calls[0].template_version
