@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -15,9 +16,14 @@ CHECKS: tuple[Check, ...] = (configuration, templates, journal, connections)
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
-def check(context: typer.Context, as_json: JsonOption = False) -> None:
+def check(
+    context: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Try no connections.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Verify configuration, templates, journal, keys and connections. Warnings do not fail it."""
-    findings = asyncio.run(run_checks(CHECKS, frame(context).load()))
+    checks = [check for check in CHECKS if not (offline and check is connections)]
+    findings = asyncio.run(run_checks(checks, frame(context).load()))
     failed = any(finding.status == "failed" for finding in findings)
     if as_json:
         print_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from relay.codes import RelayError
 from relay.destinations.contract import Answer, Request
@@ -75,6 +75,8 @@ class Completer:
     ) -> None:
         self._credentials = credentials
         self._base_url = base_url.rstrip("/")
+        parts = urlsplit(self._base_url)
+        self._shown_url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # without a password
         self._timeout_s = timeout_s
         self._door = door
         self._pace = pace
@@ -96,12 +98,12 @@ class Completer:
         try:
             document = await self._document(Lookup(name, path))
         except CompletionMissing as error:
-            raise RelayError("connection_check", f"{self._base_url}: {error}.") from error
+            raise RelayError("connection_check", f"{self._shown_url}: {error}.") from error
         except CompletionWaits as error:
-            raise RelayError("connection_check", f"{self._base_url}: {error.detail}.") from error
+            raise RelayError("connection_check", f"{self._shown_url}: {error.detail}.") from error
         total = at(document, "meta", "results", "total")
         found = f", which holds {total}" if isinstance(total, int) else ""
-        return f"{self._base_url} lets us in and answers {name}{found}."
+        return f"{self._shown_url} lets us in and answers {name}{found}."
 
     async def _document(self, lookup: Lookup) -> Json:
         answer = await self._get(lookup.path)

@@ -58,7 +58,15 @@ def test_a_line_for_each_value(configured: Path, relay: Relay) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["config", "config --json", "config --options", "config --debug", "check", "check --json", "init"],
+    [
+        "config",
+        "config --json",
+        "config --options",
+        "config --debug",
+        "check --offline",
+        "check --offline --json",
+        "init",
+    ],
 )
 @pytest.mark.parametrize("broken", [False, True])
 def test_no_secret_is_ever_printed(configured: Path, relay: Relay, arguments: str, broken: bool) -> None:
