@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from importlib.resources import files
 from pathlib import Path
 
 from relay.codes import RelayError
+from relay.journal.sqlite import connecting
 from relay.journal.sqlite.connecting import open_writer, unavailable
 
 
@@ -45,8 +47,7 @@ def _migrate(database: sqlite3.Connection, path: Path, partitions: int) -> int:
     if _version(database) == len(steps):
         return _partitions(database)
     database.execute("pragma auto_vacuum = incremental")
-    (mode,) = database.execute("pragma journal_mode = wal").fetchone()
-    if mode != "wal":
+    if _journal_mode(database) != "wal":
         raise sqlite3.OperationalError("its file system has no shared memory, which the write-ahead log needs")
     database.execute("begin immediate")
     for number, step in enumerate(steps[_version(database) :], start=_version(database) + 1):
@@ -56,6 +57,18 @@ def _migrate(database: sqlite3.Connection, path: Path, partitions: int) -> int:
     database.execute("insert into meta values ('partitions', ?), ('checks', 0) on conflict do nothing", (partitions,))
     database.execute("commit")
     return _partitions(database)
+
+
+def _journal_mode(database: sqlite3.Connection) -> str:
+    """SQLite waits for no lock here, so that it must be tried again while another relay makes the same file."""
+    deadline_s = time.monotonic() + connecting.BUSY_S
+    while True:
+        try:
+            return str(database.execute("pragma journal_mode = wal").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.01)
 
 
 def _partitions(database: sqlite3.Connection) -> int:
