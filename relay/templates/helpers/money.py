@@ -1,8 +1,8 @@
-"""Amounts: platforms count in minor units, Segment in decimal amounts."""
+"""Amounts: some platforms count in minor units, Segment wants decimal amounts."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from relay.templates.helpers.contract import Example, Helper, HelperError
@@ -23,6 +23,20 @@ def money(minor: Any, currency: Any, places: Any) -> float | int | None:
     if abs(amount) >= _SURELY_EXACT and Decimal(repr(major)) != Decimal(amount).scaleb(-exponent):
         raise HelperError("the amount has too many digits for an exact number")
     return major
+
+
+def round_money(amount: Any, currency: Any, places: Any) -> float | int | None:
+    if amount is None:
+        return None
+    if not isinstance(amount, int | float) or isinstance(amount, bool):
+        raise HelperError("the amount must be a number; $number makes one of text")
+    exponent = _places(currency) if places is None else _given_places(places)
+    try:
+        # First to more decimals than any currency has, so that binary dust does not decide a half.
+        rounded = Decimal(repr(round(amount, 10))).quantize(Decimal(1).scaleb(-exponent), ROUND_HALF_UP)
+    except InvalidOperation:
+        raise HelperError("the amount has too many digits for an exact number") from None
+    return int(rounded) if exponent == 0 else float(rounded) + 0.0  # Never -0.0.
 
 
 def _whole(minor: Any) -> int:
@@ -60,5 +74,17 @@ MONEY = Helper(
         Example('$money(5997, "KWD")', "5.997"),
         Example('$money(5997, "POINTS", 1)', "599.7"),
         Example('$money(discount.amount, "EUR")', None),
+    ),
+)
+ROUND_MONEY = Helper(
+    "roundMoney",
+    ("amount", "currency", "places?"),
+    "A decimal amount rounded to the currency's decimal places in ISO 4217 or those given; halves away from zero.",
+    round_money,
+    (
+        Example('$roundMoney(17.205, "EUR")', "17.21"),
+        Example('$roundMoney(19.99 * 3, "EUR")', "59.97"),
+        Example('$roundMoney(1234.5, "JPY")', "1235"),
+        Example('$roundMoney(nothing, "EUR")', None),
     ),
 )
