@@ -123,12 +123,13 @@ def main() -> None:
         gc.freeze()  # what is loaded by now stays
         cpu_s = hello.options.templates.timeout_ms * CPU_FACTOR / 1000
         while True:
-            source, tasks, now_ms = frames.read_blocking(requests)
+            source, sent, now_ms = frames.read_blocking(requests)
+            tasks = frames.tasks_got(sent)
             rendered = [
                 _render(renderer, source, task, now_ms, index, progress, cpu_s) for index, task in enumerate(tasks)
             ]
             PROGRESS.pack_into(progress, 0, IDLE)
-            answers.write(frames.packed(rendered))
+            answers.write(frames.packed(frames.rendered_sent(rendered)))
             answers.flush()
     except (EOFError, BrokenPipeError):
         # The parent is gone or wants no more.

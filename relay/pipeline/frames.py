@@ -1,13 +1,25 @@
-"""Messages between the relay and its render process: a length, then a pickle. Both ends are ours."""
+"""Messages between the relay and its render process: a length, then a pickle. Both ends are ours.
+
+Batches travel as plain tuples: pickling thousands of small frozen objects a second costs more than
+rendering them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import pickle
 import struct
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, BinaryIO
 
+from relay.model import Event, NewCall, NewOutcome
+from relay.pipeline.render import Rendered, Task
+
 _LENGTH = struct.Struct(">Q")
+_EVENT = attrgetter(*Event.__slots__)
+_CALL = attrgetter(*NewCall.__slots__)
+_OUTCOME = attrgetter(*NewOutcome.__slots__)
 
 
 def packed(message: Any) -> bytes:
@@ -31,3 +43,22 @@ def read_blocking(stream: BinaryIO) -> Any:
     if len(body) < length:
         raise EOFError
     return pickle.loads(body)  # noqa: S301 - from our own parent
+
+
+def tasks_sent(tasks: Sequence[Task]) -> list[Any]:
+    return [(_EVENT(task.event), task.fetched, task.missing) for task in tasks]
+
+
+def tasks_got(sent: Sequence[Any]) -> list[Task]:
+    return [Task(Event(*event), fetched, missing) for event, fetched, missing in sent]
+
+
+def rendered_sent(rendered: Sequence[Rendered]) -> list[Any]:
+    return [([*map(_CALL, made.calls)], [*map(_OUTCOME, made.outcomes)], [*made.keys]) for made in rendered]
+
+
+def rendered_got(sent: Sequence[Any]) -> list[Rendered]:
+    return [
+        Rendered([NewCall(*call) for call in calls], [NewOutcome(*outcome) for outcome in outcomes], keys)
+        for calls, outcomes, keys in sent
+    ]

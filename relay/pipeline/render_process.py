@@ -121,10 +121,9 @@ class RenderProcess:
         assert process.stdout is not None
         try:
             async with asyncio.timeout(BATCH_DEADLINE_S):
-                process.stdin.write(frames.packed((source, tasks, now_ms)))
+                process.stdin.write(frames.packed((source, frames.tasks_sent(tasks), now_ms)))
                 await process.stdin.drain()
-                answer: Sequence[Rendered] = await frames.read(process.stdout)
-                return answer
+                return frames.rendered_got(await frames.read(process.stdout))
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
             (index,) = PROGRESS.unpack_from(self._progress)
             raise _Died(index, await self._end()) from error
