@@ -13,7 +13,9 @@ from relay.journal.sqlite import SqliteJournal
 class Storage(Protocol):
     """Room for one journal, which can be opened again, and several times at once."""
 
-    async def open(self, *, partitions: int = 2, quarantine_limit: int = 10_000) -> Journal: ...
+    async def open(
+        self, *, partitions: int = 2, quarantine_limit: int = 10_000, quarantine_max_bytes: int = 256 << 20
+    ) -> Journal: ...
 
     def crash(self) -> Storage:
         """What a relay that was killed at this moment, without `close`, would leave behind."""
@@ -24,8 +26,12 @@ class SqliteStorage:
         self._folder = folder
         self.path = folder / "relay.db"
 
-    async def open(self, *, partitions: int = 2, quarantine_limit: int = 10_000) -> Journal:
-        return await SqliteJournal.open(self.path, partitions, quarantine_limit=quarantine_limit)
+    async def open(
+        self, *, partitions: int = 2, quarantine_limit: int = 10_000, quarantine_max_bytes: int = 256 << 20
+    ) -> Journal:
+        return await SqliteJournal.open(
+            self.path, partitions, quarantine_limit=quarantine_limit, quarantine_max_bytes=quarantine_max_bytes
+        )
 
     def crash(self) -> SqliteStorage:
         left = self._folder / "left"

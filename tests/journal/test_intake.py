@@ -189,3 +189,14 @@ async def test_quarantine_of_a_source_is_bounded(open_journal: OpenJournal) -> N
 async def test_unknown_event(journal: Journal) -> None:
     assert await journal.timeline(EventId(1)) is None
     assert await journal.timeline(EventId(2**70)) is None
+
+
+async def test_quarantine_of_large_bodies_is_bounded_in_bytes(open_journal: OpenJournal) -> None:
+    journal = await open_journal(quarantine_max_bytes=300_000)
+    other = await journal.quarantine(quarantined(0, "other", body=b"x" * 100_000))
+    small = await journal.quarantine(quarantined(1))
+    large = [await journal.quarantine(quarantined(2 + n, body=b"x" * 100_000)) for n in range(5)]
+
+    kept = {item.id for item in await journal.quarantined(None, limit=100)}
+
+    assert kept == {other, *large[-3:]} - {small}

@@ -63,8 +63,14 @@ def _row(event: NewEvent) -> Row:
     )
 
 
-def quarantine(database: sqlite3.Connection, item: NewQuarantined, most: int) -> QuarantineId:
-    """Keep the request; of each source about ``most`` are kept, and the oldest go first."""
+LARGE_BODY_BYTES = 65_536
+
+
+def quarantine(database: sqlite3.Connection, item: NewQuarantined, most: int, most_bytes: int) -> QuarantineId:
+    """Keep the request; of each source about ``most`` are kept, and the oldest go first.
+
+    Large bodies are kept up to ``most_bytes`` together with what is as new as they.
+    """
     cursor = database.execute(
         "insert into quarantine (source, code, detail, received_at_ms, headers, body) values (?, ?, ?, ?, ?, ?)",
         (item.source, item.code, item.detail, item.received_at_ms, item.headers, item.body),
@@ -76,6 +82,13 @@ def quarantine(database: sqlite3.Connection, item: NewQuarantined, most: int) ->
             "delete from quarantine where source = ?1 and id <="
             " (select id from quarantine where source = ?1 order by id desc limit 1 offset ?2)",
             (item.source, most),
+        )
+    if len(item.body) > LARGE_BODY_BYTES:
+        database.execute(
+            "delete from quarantine where source = ?1 and id <= (select max(id) from (select id,"
+            " sum(length(body)) over (order by id desc) as total from quarantine where source = ?1)"
+            " where total > ?2 and id < ?3)",
+            (item.source, most_bytes, new_id),
         )
     return QuarantineId(new_id)
 

@@ -51,11 +51,13 @@ class SqliteJournal:
         lock: FileLock | None,
         observe_commit: Callable[[float], None] | None,
         quarantine_limit: int,
+        quarantine_max_bytes: int,
     ) -> None:
         self._path = path
         self._partitions = partitions
         self._lock = lock
         self._quarantine_limit = quarantine_limit
+        self._quarantine_max_bytes = quarantine_max_bytes
         self._file = _identity(path)
         self._writer = Writer(path, observe_commit)
         self._stages = Readers(path, threads=2)
@@ -72,12 +74,14 @@ class SqliteJournal:
         *,
         exclusive: bool = False,
         quarantine_limit: int = 10_000,
+        quarantine_max_bytes: int = 256 << 20,
     ) -> Self:
         """Open the file, which is made or brought up to date as needed.
 
         ``partitions`` counts for a new file only. ``observe_commit`` is called with
         the seconds that each transaction of the writer took. ``exclusive`` is for the one process
-        that runs stages. Of each source about ``quarantine_limit`` requests are kept.
+        that runs stages. Of each source about ``quarantine_limit`` requests are kept, and of large ones
+        ``quarantine_max_bytes``.
 
         Raises `RelayError` (``journal_newer``, ``journal_in_use``) and `JournalUnavailable`.
         """
@@ -85,7 +89,14 @@ class SqliteJournal:
         lock = FileLock(path) if exclusive else None
         try:
             stored = await asyncio.to_thread(prepare, path, partitions)
-            return cls(path, stored, lock=lock, observe_commit=observe_commit, quarantine_limit=quarantine_limit)
+            return cls(
+                path,
+                stored,
+                lock=lock,
+                observe_commit=observe_commit,
+                quarantine_limit=quarantine_limit,
+                quarantine_max_bytes=quarantine_max_bytes,
+            )
         except BaseException:
             if lock:
                 lock.release()
@@ -104,7 +115,9 @@ class SqliteJournal:
         return await self._writer.append(events)
 
     async def quarantine(self, item: NewQuarantined) -> QuarantineId:
-        return await self._writer.write(lambda db: appending.quarantine(db, item, self._quarantine_limit))
+        return await self._writer.write(
+            lambda db: appending.quarantine(db, item, self._quarantine_limit, self._quarantine_max_bytes)
+        )
 
     # -- stages
 
