@@ -24,7 +24,7 @@ from relay.settings.loading import Loaded
 from relay.settings.options import RelayOptions, SourceOptions, TemplateOptions
 from relay.sources import build_source
 from relay.sources.contract import Refused, Source
-from relay.templates.engine import EngineLimits, FastEngine
+from relay.templates.engine import Engine, EngineLimits, FastEngine
 from relay.templates.library import Library, Snapshot, packaged_templates
 
 CPU_FACTOR = 1.5
@@ -49,12 +49,13 @@ def build_sources(options: RelayOptions) -> dict[str, Source]:
     return {name: build_source(name, source) for name, source in options.sources.items()}
 
 
-def build_renderer(options: RelayOptions, templates: Snapshot) -> EventRenderer:
+def build_renderer(options: RelayOptions, templates: Snapshot, engine: Engine | None = None) -> EventRenderer:
+    """With another ``engine`` than the fast one, for cases."""
     return EventRenderer(
         sources=build_sources(options),
         tracking={name: tracking(source) for name, source in options.sources.items()},
         templates=templates,
-        engine=FastEngine(limits(options.templates)),
+        engine=engine or FastEngine(limits(options.templates)),
     )
 
 
