@@ -45,6 +45,11 @@ def build_library(loaded: Loaded) -> Library:
     return Library(packaged_templates(), folder if folder.is_dir() else None)
 
 
+def candidate_library(folder: Path) -> Library:
+    """Packaged templates with another folder over them. Raises RelayError when one is broken."""
+    return Library(packaged_templates(), folder)
+
+
 def build_sources(options: RelayOptions) -> dict[str, Source]:
     return {name: build_source(name, source) for name, source in options.sources.items()}
 

@@ -89,7 +89,8 @@ def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def _intake(database: sqlite3.Connection) -> None:
     appending.append_events(database, [event("a"), event("b")])
     appending.append_events(database, [event("a"), event("b", replay_of=1)])
-    appending.quarantine(database, quarantined(), 1)
+    appending.quarantine(database, quarantined(), 1, 1)
+    appending.quarantine(database, quarantined(body=b"x" * 100_000), 1, 1)
     appending.store_fetched(database, EventId(1), {"order": {}})
 
 
