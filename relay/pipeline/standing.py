@@ -49,7 +49,13 @@ class Standing:
         return not reasons, {
             "reasons": reasons,
             "lines": {name: self._line(gate) for name, gate in self._gates.items()},
+            "templates": self._templates(),
         }
+
+    def _templates(self) -> dict[str, Any]:
+        """Whether the user's folder is in use as it is, or the last good templates are."""
+        problems = self._problems()
+        return {"state": "last good" if problems else "ok", "problems": [problem.log_line() for problem in problems]}
 
     def _line(self, gate: LineGate) -> dict[str, Any]:
         state = gate.state
