@@ -22,6 +22,7 @@ from relay.pipeline.render_process import IDLE, PROGRESS
 from relay.pipeline.rendering import EventRenderer, Tracking
 from relay.settings.loading import Loaded
 from relay.settings.options import RelayOptions, SourceOptions, TemplateOptions
+from relay.settings.source_options import IN_TEMPLATES
 from relay.sources import build_source
 from relay.sources.contract import Refused, Source
 from relay.templates.engine import Engine, EngineLimits, FastEngine
@@ -77,12 +78,9 @@ def tracking(options: SourceOptions) -> Tracking:
     """Tracked events by topic, and what a template may know of the source's settings."""
     chosen = options.tracking.model_dump()
     defaults = type(options.tracking)().model_dump()
-    settings = {
-        "guest_identity": options.guest_identity,
-        "affiliation": options.affiliation,
-        "shipping_skus": options.shipping_skus,
-    }
-    return Tracking.of(chosen, defaults, {key: value for key, value in settings.items() if value is not None})
+    seen = [name for name, field in type(options).model_fields.items() if field.json_schema_extra == IN_TEMPLATES]
+    settings = {name: value for name, value in options.model_dump(include=set(seen)).items() if value is not None}
+    return Tracking.of(chosen, defaults, settings)
 
 
 def render_body(loaded: Loaded, source: str, body: bytes, now_ms: int) -> Rendered:

@@ -1,0 +1,57 @@
+"""The kinds of values options have, and how they are checked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Topics = list[str]
+
+
+class Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def _one_or_many(value: object) -> object:
+    """A single text stands for a list of one; ``false`` for none."""
+    if value is False or value is None:
+        return []
+    return [value] if isinstance(value, str | SecretStr) else value
+
+
+def _web_address(address: str) -> str:
+    """Scheme and host, perhaps with a port and a path; without the scheme, no request could be sent."""
+    expected = "an address such as https://api.example.com"
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:  # a malformed port or IPv6 address
+        raise ValueError(expected) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(expected)
+    if parts.query or parts.fragment or any(c.isspace() for c in address):
+        raise ValueError(f"{expected}, without a query")
+    return address
+
+
+def url_path(text: str) -> str:
+    """Of a URL."""
+    if not text.startswith("/") or any(c.isspace() for c in text):
+        raise ValueError("a path that begins with /")
+    return text
+
+
+def journal_url(url: str) -> str:
+    """Only SQLite for now; a file name must follow."""
+    if not url.startswith("sqlite:///") or url.rstrip("/") == "sqlite:":
+        raise ValueError("sqlite:///FILE")
+    return url
+
+
+Secrets = Annotated[list[SecretStr], BeforeValidator(_one_or_many)]
+TopicChoice = Annotated[Topics, BeforeValidator(_one_or_many)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
