@@ -33,11 +33,14 @@ def configuration(folder: Path, destinations: Mapping[str, str], **more: str) ->
 
 
 @asynccontextmanager
-async def running(environ: Mapping[str, str]) -> AsyncIterator[Relay]:
+async def running(environ: Mapping[str, str], *, first_wait_s: float = 0.005) -> AsyncIterator[Relay]:
     """The relay, serving, until the block ends; then it drains as after SIGTERM."""
     signals = Signals()
     with server.bind("127.0.0.1", 0) as listener:
-        async with build(load(None, environ), listener) as relay, asyncio.TaskGroup() as group:
+        async with (
+            build(load(None, environ), listener, first_wait_s=first_wait_s) as relay,
+            asyncio.TaskGroup() as group,
+        ):
             group.create_task(relay.run(signals))
             try:
                 yield relay
