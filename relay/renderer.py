@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from relay.templates.library import Library, Snapshot, packaged_templates
 
 CPU_FACTOR = 1.5
 """A rendering is ended by the operating system at this multiple of the engine's own time limit."""
+BATCH_S = 0.5
+"""After this long what is rendered so far is answered: other sources, and a relay that stops, wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +132,15 @@ def main() -> None:
         while True:
             source, sent, now_ms = frames.read_blocking(requests)
             tasks = frames.tasks_got(sent)
-            rendered = [
-                _render(renderer, source, task, now_ms, index, progress, cpu_s) for index, task in enumerate(tasks)
-            ]
+            rendered: list[Rendered] = []
+            ends_s = time.monotonic() + BATCH_S
+            for index, task in enumerate(tasks):
+                rendered.append(_render(renderer, source, task, now_ms, index, progress, cpu_s))
+                if time.monotonic() > ends_s:
+                    break
+            answer = frames.packed(frames.rendered_sent(rendered))
             PROGRESS.pack_into(progress, 0, IDLE)
-            answers.write(frames.packed(frames.rendered_sent(rendered)))
+            answers.write(answer)
             answers.flush()
     except (EOFError, BrokenPipeError):
         # The parent is gone or wants no more.

@@ -42,7 +42,7 @@ class Renderer(Protocol):
     """`relay.pipeline.render_process`."""
 
     async def render(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]:
-        """What became of each task, in order."""
+        """What became of the first of the tasks, in order, and at least of one."""
 
 
 class Fetcher(Protocol):
@@ -158,6 +158,7 @@ class RenderLine:
 
     async def _settle(self, stage: Stage, position: int, tasks: Sequence[Task]) -> None:
         rendered = await self._renderer.render(self._name, tasks, self._now_ms())
+        tasks = tasks[: len(rendered)]
         calls = [call for result in rendered for call in result.calls]
         outcomes = [outcome for result in rendered for outcome in result.outcomes]
         keys = [(task.event.id, key) for task, result in zip(tasks, rendered, strict=True) for key in result.keys]

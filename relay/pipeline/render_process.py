@@ -32,7 +32,7 @@ ALLOCATOR = {"MIMALLOC_ARENA_RESERVE": "32M"}
 CHILD = (sys.executable, "-m", "relay.renderer")
 
 
-class _Died(Exception):
+class _Died(RuntimeError):
     """The process ended at the task with this index, or at none (`IDLE`)."""
 
     def __init__(self, index: int, returncode: int) -> None:
@@ -75,12 +75,23 @@ class RenderProcess:
                 await self._running()
 
     async def render(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]:
-        """What became of each task, in order."""
+        """What became of the first of the tasks, in order, and at least of one."""
         async with self._turn:
-            try:
-                return await self._ask(source, tasks, now_ms)
-            except _Died as death:
-                return await self._recover(source, tasks, now_ms, death)
+            idle_deaths = 0
+            while True:
+                try:
+                    return await self._ask(source, tasks, now_ms)
+                except _Died as death:
+                    if death.index == 0:
+                        return [await self._alone(source, tasks[0], now_ms, death)]
+                    idle_deaths += death.index == IDLE
+                    if death.index != IDLE:
+                        tasks = tasks[: death.index]
+                    elif idle_deaths > 1 and len(tasks) == 1:
+                        # Not once ended from outside: it cannot even start, which is no event's fault.
+                        raise
+                    elif idle_deaths > 1:
+                        tasks = tasks[: len(tasks) // 2]
 
     async def close(self) -> None:
         async with self._turn:
@@ -88,27 +99,15 @@ class RenderProcess:
             self._progress.close()
             self._progress_file.close()
 
-    async def _recover(self, source: str, tasks: Sequence[Task], now_ms: int, death: _Died) -> list[Rendered]:
-        """Render what was before and after the task at which the process died, and that one alone."""
-        if death.index == IDLE:
-            return [*await self._ask(source, tasks, now_ms)]
-        before, culprit, after = tasks[: death.index], tasks[death.index], tasks[death.index + 1 :]
-        self._log.error("renderer_ended", source=source, event_id=culprit.event.id, returncode=death.returncode)
-        rendered = [*await self._ask(source, before, now_ms)] if before else []
-        rendered.append(await self._alone(source, culprit, now_ms, death))
-        if after:
-            try:
-                rendered += await self._ask(source, after, now_ms)
-            except _Died as next_death:
-                rendered += await self._recover(source, after, now_ms, next_death)
-        return rendered
-
     async def _alone(self, source: str, task: Task, now_ms: int, death: _Died) -> Rendered:
         """Dead for good when its CPU time ran out; else tried once more, since others may have ended the process."""
+        self._log.error("renderer_ended", source=source, event_id=task.event.id, returncode=death.returncode)
         if death.returncode != -signal.SIGPROF:
             try:
                 return (await self._ask(source, [task], now_ms))[0]
             except _Died as second:
+                if second.index == IDLE:
+                    raise
                 death = second
         out_of_time = death.returncode == -signal.SIGPROF
         code = "template_timeout" if out_of_time else "template_limit"
@@ -127,6 +126,10 @@ class RenderProcess:
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
             (index,) = PROGRESS.unpack_from(self._progress)
             raise _Died(index, await self._end()) from error
+        except asyncio.CancelledError:
+            # Its answer would be taken for that of the next batch.
+            await self._end()
+            raise
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -90,7 +91,9 @@ async def test_the_operating_system_ends_what_the_engine_cannot(tmp_path: Path) 
     huge = PAID.rstrip().removesuffix(b"}") + b', "more": [' + lines + b"]}"
     batch = [task(1), task(2), Task(replace(task(3).event, body=huge), {}), task(4), task(5)]
 
-    rendered = [*await process.render("elasticpath", batch, 0)]
+    rendered: list[Rendered] = []
+    while len(rendered) < len(batch):
+        rendered += await process.render("elasticpath", batch[len(rendered) :], 0)
 
     assert codes(rendered) == ["rendered", "rendered", "template_timeout", "rendered", "rendered"]
     await process.close()
@@ -103,6 +106,43 @@ async def test_a_process_that_is_killed_from_outside_costs_no_event(start: Calla
     os.kill(process.pid, signal.SIGKILL)
 
     assert codes([*await process.render("elasticpath", [task(n) for n in range(5)], 0)]) == ["rendered"] * 5
+
+
+async def test_a_slow_batch_is_answered_in_part(start: Callable[[str], RenderProcess]) -> None:
+    """So that other sources, and a relay that stops, need not wait for a hundred time-outs."""
+    process = start("($f := function($n) { $f($n + 1) }; $f(0))")
+    await process.start()
+    started_s = time.monotonic()
+
+    rendered = [*await process.render("elasticpath", [task(n) for n in range(100)], 0)]
+
+    assert 1 <= len(rendered) < 10
+    assert set(codes(rendered)) == {"template_timeout"}
+    assert time.monotonic() - started_s < 5
+
+
+async def test_a_batch_that_is_given_up_spoils_no_other(start: Callable[[str], RenderProcess]) -> None:
+    process = start(GOOD)
+    await process.start()
+    for wait_s in (0.0, 0.01):
+        given_up = asyncio.create_task(process.render("elasticpath", [task(n) for n in range(1000)], 0))
+        await asyncio.sleep(wait_s)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+
+        (rendered,) = await process.render("elasticpath", [task(4711)], 0)
+        assert rendered.calls[0].event_id == 4711
+
+
+async def test_a_process_that_cannot_even_start_costs_no_event(tmp_path: Path) -> None:
+    process = RenderProcess("this is no hello")
+
+    with pytest.raises(RuntimeError, match="ended"):
+        await process.render("elasticpath", [task(1), task(2)], 0)
+    await process.tell(Hello(options(tmp_path), snapshot(GOOD)))
+    assert codes([*await process.render("elasticpath", [task(1)], 0)]) == ["rendered"]
+    await process.close()
 
 
 async def test_new_templates_are_in_force_for_the_next_batch(
