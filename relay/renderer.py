@@ -29,6 +29,8 @@ from relay.sources.contract import Refused, Source
 from relay.templates.engine import Engine, EngineLimits, FastEngine
 from relay.templates.library import Library, Snapshot, packaged_templates
 
+NICENESS = 5
+"""Answering platforms goes before rendering, which can catch up."""
 CPU_FACTOR = 1.5
 """A rendering is ended by the operating system at this multiple of the engine's own time limit."""
 BATCH_S = 0.5
@@ -122,6 +124,7 @@ def main() -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    os.nice(NICENESS)
     progress = mmap.mmap(int(sys.argv[1]), mmap.PAGESIZE)
     try:
         hello: Hello = frames.read_blocking(requests)
