@@ -29,7 +29,10 @@ def configuration(folder: Path, destinations: Mapping[str, str], **more: str) ->
         options[f"DESTINATIONS__{name.upper()}__KIND"] = "segment"
         options[f"DESTINATIONS__{name.upper()}__HOST"] = host
         options[f"DESTINATIONS__{name.upper()}__WRITE_KEY"] = WRITE_KEY
-    return {f"RELAY_{name}": value for name, value in (options | more).items()}
+    # An empty file: one that lies in the working directory must have no say.
+    file = folder / "relay.toml"
+    file.touch()
+    return {"RELAY_CONFIG": str(file)} | {f"RELAY_{name}": value for name, value in (options | more).items()}
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -28,18 +28,26 @@ DEADLINE_S = 30.0
 EXPECTED_CALLS = 7
 
 
-def configuration(folder: Path, segment_url: str) -> Mapping[str, str]:
-    """The demo's configuration, as environment variables."""
-    return {
-        "RELAY_JOURNAL__URL": f"sqlite:///{folder}/relay.db",
-        "RELAY_OUTGOING__ALLOW_PRIVATE": "true",
-        "RELAY_LOG__LEVEL": "error",
-        "RELAY_SOURCES__ELASTICPATH__PLATFORM": "elasticpath",
-        "RELAY_SOURCES__ELASTICPATH__SECRET": SECRET,
-        "RELAY_DESTINATIONS__SEGMENT__KIND": "segment",
-        "RELAY_DESTINATIONS__SEGMENT__HOST": segment_url,
-        "RELAY_DESTINATIONS__SEGMENT__WRITE_KEY": WRITE_KEY,
-    }
+CONFIGURATION = """\
+[server]
+port = {port}
+[log]
+level = "error"
+[outgoing]
+allow_private = true
+[sources.elasticpath]
+secret = "{secret}"
+[destinations.segment]
+host = "{segment_url}"
+write_key = "{write_key}"
+"""
+
+
+def configuration(folder: Path, segment_url: str, port: int) -> Path:
+    """Writes the demo's configuration; a relay.toml that is there already has no say in it."""
+    file = folder / "relay.toml"
+    file.write_text(CONFIGURATION.format(port=port, secret=SECRET, segment_url=segment_url, write_key=WRITE_KEY))
+    return file
 
 
 async def tell(console: Console, *, once: bool, port: int) -> bool:
@@ -50,7 +58,7 @@ async def tell(console: Console, *, once: bool, port: int) -> bool:
     lookalike = SegmentLookalike([WRITE_KEY])
     with tempfile.TemporaryDirectory(prefix="relay-demo-") as folder, server.bind("127.0.0.1", port) as listener:
         async with serve(lookalike) as segment_url:
-            loaded = load(None, configuration(Path(folder), segment_url))
+            loaded = load(configuration(Path(folder), segment_url, port), {})
             async with build(loaded, listener) as relay, asyncio.TaskGroup() as group:
                 group.create_task(relay.run(signals))
                 try:
@@ -157,6 +165,6 @@ def _invite(console: Console, relay: Relay, segment_url: str, folder: str) -> No
         f"  post more    curl -H 'X-MOLTIN-SECRET-KEY: {SECRET}' -d @webhook.json {relay.url}/webhooks/elasticpath\n"
         f"  what arrived {segment_url}/_fake/stored\n"
         f"  how it is    {relay.url}/readyz  {relay.url}/metrics\n"
-        f"  look inside  RELAY_JOURNAL__URL=sqlite:///{folder}/relay.db relay events",
+        f"  look inside  relay --config {folder}/relay.toml events",
         soft_wrap=True,
     )
