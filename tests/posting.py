@@ -66,3 +66,10 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(DEADLINE_S):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+async def worked(relay: Relay, *stages: str) -> None:
+    """Wait until nothing waits behind these stages, whatever waits behind others."""
+    async with asyncio.timeout(DEADLINE_S):
+        while any(backlog.waiting for backlog in await relay.journal.backlogs(stages)):
+            await asyncio.sleep(0.01)

@@ -120,27 +120,28 @@ class RenderLine:
             await self._settle(stage, position, tasks)
 
     async def _complete(self, events: Sequence[Event]) -> list[Task]:
-        """The tasks before the first event whose documents cannot be had now; the gate is closed then."""
+        """The tasks before the first event that has to wait for documents; that one when it is the first."""
         tasks: list[Task] = []
         for event in events:
             lookups = self._source.lookups(event) if self._source is not None and self._fetcher is not None else ()
             if not lookups:
                 tasks.append(Task(event, {}))
                 continue
+            fetched = await self._journal.fetched(event.id)
+            if tasks and not fetched:
+                # What is complete does not wait for an answer.
+                return tasks
             try:
-                tasks.append(Task(event, await self._fetched(event, lookups)))
+                tasks.append(Task(event, fetched or await self._fetch(event, lookups)))
             except CompletionMissing as error:
                 tasks.append(Task(event, {}, str(error)))
             except CompletionWaits:
                 return tasks
         return tasks
 
-    async def _fetched(self, event: Event, lookups: Sequence[Lookup]) -> Mapping[str, Any]:
-        """Documents of before, so that a replay gives the same result; else fetched and kept."""
+    async def _fetch(self, event: Event, lookups: Sequence[Lookup]) -> Mapping[str, Any]:
+        """Fetched once and kept, so that a replay gives the same result."""
         assert self._fetcher is not None
-        known = await self._journal.fetched(event.id)
-        if known:
-            return known
         async with self._gate.passage() as token:
             try:
                 documents = await self._fetcher.fetch(lookups)
