@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NewType, TypeAlias
+from typing import Any, Literal, NewType, TypeAlias
 
 EventId = NewType("EventId", int)
 CallId = NewType("CallId", int)
@@ -104,6 +104,8 @@ class Event:
     headers: str
     body: bytes
     replay_of: EventId | None
+    forgotten_at_ms: int | None = None
+    """When its body and all else about a person was erased; the empty row stays and ends as usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class NewQuarantined:
     code: str
     detail: str
     received_at_ms: int
+    verifier: str = ""
+    """Tells later whether a secret is the one that was presented (`relay.pipeline.verifying`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,34 @@ class Quarantined:
     code: str
     detail: str
     received_at_ms: int
+    verifier: str = ""
+
+
+# --- privacy --------------------------------------------------------------------------------
+
+
+class PrivacyKind(StrEnum):
+    """What a platform asks of whoever keeps its customers' data."""
+
+    REDACT_CUSTOMER = "redact_customer"
+    REDACT_SHOP = "redact_shop"
+    DATA_REQUEST = "data_request"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyRequest:
+    """``subjects`` are made by `subject`: an event that is about any of them is meant."""
+
+    kind: PrivacyKind
+    subjects: Sequence[str]
+
+
+SubjectKind: TypeAlias = Literal["customer", "email", "order", "shop"]
+
+
+def subject(kind: SubjectKind, value: str) -> str:
+    """Whom or what an event is about, ``customer:17``, ``email:ada@example.com``: customer 17 is not order 17."""
+    return f"{kind}:{value.strip().lower()}"
 
 
 # --- stages ---------------------------------------------------------------------------------

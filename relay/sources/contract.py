@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from relay.model import Event, JsonObject, Received, Webhook
+import orjson
+
+from relay.model import Event, JsonObject, PrivacyRequest, Quarantined, Received, Webhook, subject
 
 
 class Refused(Exception):
@@ -48,7 +50,7 @@ class Credentials:
 
 
 class Source(Protocol):
-    """One configured platform."""
+    """One configured platform. A platform's class is derived from this, which has what most have in common."""
 
     @property
     def platform(self) -> str: ...
@@ -60,7 +62,25 @@ class Source(Protocol):
         """
 
     def strip(self, webhook: Webhook) -> Webhook:
-        """The webhook as quarantine may keep it: without secrets. Never raises."""
+        """The webhook as quarantine may keep it: without secrets. Never raises.
+
+        A signature is none, and `recheck` needs its header as it came.
+        """
+
+    def presented(self, webhook: Webhook) -> str:
+        """The secret itself that came with the webhook, where the platform signs nothing. Never raises.
+
+        The default is of platforms that sign: none.
+        """
+        return ""
+
+    def recheck(self, item: Quarantined, was_presented: Callable[[str], bool]) -> Received:
+        """Verify a quarantined webhook again, with what is configured now.
+
+        ``was_presented`` tells whether a secret is the one that came with it. The default is of
+        platforms that sign: the stripped webhook has all that `receive` needs. Raises `Refused`.
+        """
+        return self.receive(Webhook(orjson.loads(item.headers), item.body))
 
     def documents(self, event: Event, fetched: Mapping[str, Any]) -> Sequence[JsonObject]:
         """The normalised bodies a template gets as ``$``: usually one.
@@ -74,6 +94,23 @@ class Source(Protocol):
 
     def keys(self, document: JsonObject) -> Sequence[str]:
         """Search keys of a document: order id and number, customer id, e-mail (lower case)."""
+
+    def subjects(self, event: Event, documents: Sequence[JsonObject]) -> Sequence[str]:
+        """Whom and what an event is about, each by `relay.model.subject`, so that it can be forgotten.
+
+        The value of each but ``shop`` is among the `keys` of the documents. The default knows e-mail
+        addresses, and the order or customer that is the entity.
+        """
+        found = [subject("email", key) for document in documents for key in self.keys(document) if "@" in key]
+        return [*found, event.entity.lower()]
+
+    def privacy(self, event: Event) -> PrivacyRequest | None:
+        """What the platform asks to be erased or told by this event, which then is not rendered. The default: none.
+
+        Where the signature covers the body only, the body has to say it, not the topic alone: else
+        whoever holds any signed body could have all erased. Raises ValueError for a body of no such form.
+        """
+        return None
 
     def credentials(self) -> Credentials | None:
         """How to sign in at the commerce connection, or None when none is configured."""

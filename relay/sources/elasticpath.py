@@ -8,17 +8,17 @@ and not over HTTP, are refused as without a topic.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 from pydantic import SecretStr
 
-from relay.model import Event, JsonObject, Received, Webhook
+from relay.model import Event, JsonObject, Quarantined, Received, Webhook, subject
 from relay.settings.options import ElasticPathOptions
 from relay.sources import json_text, redaction
-from relay.sources.contract import Credentials, Lookup, Refused
+from relay.sources.contract import Credentials, Lookup, Refused, Source
 from relay.sources.fields import at, moment_ms, text
 from relay.sources.redaction import Secret
 from relay.sources.signing import composer_secret, header_secret, secret_matches
@@ -30,7 +30,7 @@ UNMISTAKABLE = 16
 """Characters from which on a secret is taken out of any text: a shorter one may be a word of the shop's."""
 
 
-class ElasticPath:
+class ElasticPath(Source):
     """One Elastic Path store, or several that share a secret."""
 
     platform = "elasticpath"
@@ -55,7 +55,10 @@ class ElasticPath:
         if not genuine and not secret_matches(embedded, self._composer):
             raise _not_genuine(presented or embedded)
 
-        secrets = [secret for secret in self._with(presented, embedded) if len(secret.text) >= UNMISTAKABLE]
+        return self._read(webhook, envelope, self._with(presented, embedded))
+
+    def _read(self, webhook: Webhook, envelope: JsonObject, known: Sequence[Secret]) -> Received:
+        secrets = [secret for secret in known if len(secret.text) >= UNMISTAKABLE]
         body, changed = redaction.without_secrets(webhook.body, secrets)
         if changed:
             envelope = _envelope(body)
@@ -78,6 +81,24 @@ class ElasticPath:
         return Webhook(
             redaction.quarantine_headers(webhook.headers, secrets), redaction.quarantine_body(webhook.body, secrets)
         )
+
+    def presented(self, webhook: Webhook) -> str:
+        """The secret of the header; without one that of the body, where Composer puts it."""
+        presented = header_secret(webhook.headers.get(SECRET_HEADER, ""))
+        if presented:
+            return presented
+        try:
+            embedded = at(_envelope(webhook.body), "configuration", "secret_key")
+        except Refused:
+            # Where there is no envelope, there is no secret in it.
+            return ""
+        return embedded if isinstance(embedded, str) else ""
+
+    def recheck(self, item: Quarantined, was_presented: Callable[[str], bool]) -> Received:
+        webhook = Webhook(orjson.loads(item.headers), item.body)
+        if not self._open and not any(was_presented(secret) for secret in self._accepted):
+            raise Refused("signature_mismatch", "the secret key it came with is none of those configured now")
+        return self._read(webhook, _envelope(webhook.body), self._secrets)
 
     def documents(self, event: Event, fetched: Mapping[str, Any]) -> Sequence[JsonObject]:
         """One; of the form of 2017, whose ``resources`` is an array, one for each element.
@@ -126,6 +147,11 @@ class ElasticPath:
         emails = (at(data, "email"), at(data, "customer", "email"), at(data, "contact", "email"))
         found = [*map(text, ids), *(email.lower() for email in map(text, emails) if email)]
         return list(dict.fromkeys(key for key in found if key and key.strip("*@. ")))
+
+    def subjects(self, event: Event, documents: Sequence[JsonObject]) -> Sequence[str]:
+        """Also the customer whose order it is. Elastic Path asks for no erasure: it anonymises the order itself."""
+        customers = [text(at(one, "payload", "data", "relationships", "customer", "data", "id")) for one in documents]
+        return [*super().subjects(event, documents), *(subject("customer", one) for one in customers if one)]
 
     def credentials(self) -> Credentials | None:
         if self._commerce is None:

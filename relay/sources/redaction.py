@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -64,10 +64,15 @@ def quarantine_body(body: bytes, secrets: Sequence[Secret]) -> bytes:
     return kept
 
 
-def quarantine_headers(headers: Mapping[str, str], secrets: Sequence[Secret]) -> dict[str, str]:
-    """All headers; of those that may hold a secret, only that they were present."""
+def quarantine_headers(
+    headers: Mapping[str, str], secrets: Sequence[Secret], signed_by: Collection[str] = ()
+) -> dict[str, str]:
+    """All headers; of those that may hold a secret, only that they were present.
+
+    ``signed_by`` are the platform's own headers with a signature, which are no secret and are kept.
+    """
     return {
-        name: "present" if _SECRET_HEADER.search(name) else _masked_header(value, secrets)
+        name: "present" if name not in signed_by and _SECRET_HEADER.search(name) else _masked_header(value, secrets)
         for name, value in headers.items()
     }
 

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.codes import CODES
-from relay.model import JsonObject, Webhook
+from relay.model import JsonObject, Quarantined, QuarantineId, Webhook
 from relay.sources.contract import Refused
 from relay.sources.elasticpath import ElasticPath
 from tests.sources.making import CUSTOMER_ID, ORDER_ID, SECRET, elasticpath, envelope, event, order, webhook, written
@@ -410,3 +411,62 @@ def test_any_bytes_and_headers_are_received_or_refused(body: bytes, headers: dic
         assert document["triggered_by"] == received.topic
         assert all(key and key.isprintable() for key in source.keys(document))
     assert all(lookup.path.startswith("/v2/") for lookup in source.lookups(stored))
+
+
+# --- once more, from quarantine ---------------------------------------------------------------
+
+
+def quarantined(source: ElasticPath, came: Webhook) -> Quarantined:
+    kept = source.strip(came)
+    return Quarantined(QuarantineId(1), "shop", json.dumps(dict(kept.headers)), kept.body, "code", "", 0)
+
+
+@pytest.mark.parametrize("secret", [SECRET, "short"])
+@pytest.mark.parametrize("identifier", ["e-1", None])
+def test_a_refused_webhook_is_read_as_it_would_have_been(secret: str, identifier: str | None) -> None:
+    body = envelope(payload=order(), configuration={"secret_key": secret}, note=f"key {SECRET}")
+    body["id"] = identifier
+    came = webhook(body, {"x-moltin-secret-key": secret, "x-request-id": "r-1"})
+    before, mended = elasticpath(secret=["another-secret-0123456"]), elasticpath(secret=[secret])
+    item = quarantined(before, came)
+
+    assert refusal(before, came) == "signature_mismatch"
+    assert mended.recheck(item, lambda candidate: candidate == before.presented(came)) == mended.receive(came)
+
+
+def test_it_stays_refused_while_the_secret_is_another() -> None:
+    source = elasticpath()
+    item = quarantined(source, webhook(PAID, {"x-moltin-secret-key": "another"}))
+
+    for candidate in ("another", ""):
+        with pytest.raises(Refused, match="signature_mismatch"):
+            source.recheck(item, candidate.__eq__)
+    with pytest.raises(Refused, match="body_not_json"):
+        source.recheck(quarantined(source, webhook(b"{")), lambda secret: secret == SECRET)
+
+
+def test_the_presented_secret_is_that_of_the_header_else_of_composers_body() -> None:
+    source = elasticpath(composer=CLIENT_SECRET)
+    embedded = envelope(payload=order(), configuration={"secret_key": DERIVED})
+
+    assert source.presented(webhook(embedded)) == SECRET
+    assert source.presented(webhook(embedded, {})) == DERIVED
+    assert source.recheck(quarantined(source, webhook(embedded, {})), lambda secret: secret == DERIVED)
+    for nothing in (b"{", b"[]", b'{"configuration":{"secret_key":1}}', b"\xff"):
+        assert source.presented(webhook(nothing, {})) == ""
+
+
+# --- whom it is about ---------------------------------------------------------------------------
+
+
+def test_an_order_is_about_itself_its_customer_and_the_customers_address() -> None:
+    source = elasticpath()
+    received = source.receive(webhook(PAID))
+    stored = replace(event(received.body), entity=received.entity)
+
+    assert set(source.subjects(stored, source.documents(stored, {}))) == {
+        f"order:{ORDER_ID}",
+        f"customer:{CUSTOMER_ID}",
+        "email:ines.faro@shop.example",
+    }
+    assert source.privacy(stored) is None
