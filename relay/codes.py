@@ -27,6 +27,7 @@ CODES: dict[str, Code] = {
     "template_unknown": Code(
         "A file in the templates folder belongs to no known tracked event.", "Rename or remove it."
     ),
+    "plan_invalid": Code("A tracking plan is not a JSON Schema.", "Mend the plan named in the message."),
     "journal_unavailable": Code(
         "The journal cannot be read or written.", "Free disk space or mend access; the relay goes on by itself."
     ),
@@ -74,6 +75,12 @@ CODES: dict[str, Code] = {
     "template_failed": Code("The template failed on this event.", "Mend the template, then `relay replay`."),
     "template_timeout": Code("The template took longer than templates.timeout_ms.", "Simplify it or raise the limit."),
     "template_limit": Code("The template went over a limit of depth or size.", "Simplify it or raise the limit."),
+    "template_suspicious": Code(
+        "A template does what is probably not meant: a warning.", "Look at the place named; it is used as it is."
+    ),
+    "engines_differ": Code(
+        "The two JSONata engines do not make the same of a template.", "Write the expression another way."
+    ),
     "render_failed": Code("The relay itself failed on this event.", "Please report it; then update and replay."),
     "template_result": Code(
         "The template's result is not a call or an array of calls.", "Return an object with `type`."
@@ -87,6 +94,14 @@ CODES: dict[str, Code] = {
     "guard_object": Code("A field that must be an object is not one.", "Mend the template."),
     "guard_text": Code("A field that must be text is not.", "Mend the template."),
     "guard_size": Code("The call is larger than the destination takes.", "Leave something out in the template."),
+    "guard_spec": Code(
+        "The call departs from Segment's specification: a misspelt property, a wrong type, no `order_id`.",
+        "Mend the template; it is an error with templates.strict = true, else a warning.",
+    ),
+    "guard_plan": Code(
+        "The call departs from your tracking plan.",
+        "Mend the template or the plan; it is an error with templates.strict = true, else a warning.",
+    ),
     "guard_timestamp": Code("`timestamp` is not an ISO 8601 time.", "Mend the template; $isoTime helps."),
     "completion_missing": Code(
         "The platform does not know the document the webhook names.", "Nothing, if it was deleted; else replay."
@@ -141,6 +156,7 @@ CODES: dict[str, Code] = {
     "file_exists": Code("A file that would be written is already there.", "Use --force to overwrite it."),
     "system_refused": Code("The operating system refused.", "Mend the path, its rights or the space on the disk."),
     "bug": Code("The relay has a bug.", "Run the command again with --debug and report what it prints."),
+    "case_invalid": Code("A case file cannot be run.", "Mend what the message names."),
     "connection_check": Code("A connection check failed.", "See the message."),
 }
 

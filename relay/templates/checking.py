@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from relay.settings.suggesting import closest
-from relay.templates.diagnostics import Diagnostic
+from relay.templates.diagnostics import Diagnostic, Position
 from relay.templates.engine import compiled, error_code, is_panic
-from relay.templates.helpers import HELPERS
-from relay.templates.reference import Examined, SyntaxProblem, examine, known_functions
+from relay.templates.examining import SyntaxProblem, parsed
+from relay.templates.explaining import hinted, misspelt_syntax
+from relay.templates.hints import FINDERS, odd_character, quote_in_name
 from relay.templates.template import version_of
+from relay.templates.tokens import tokens_of
+from relay.templates.tree import Node
+from relay.templates.wording import syntax_meaning
 
 
 def problems_of(text: str, path: Path) -> Sequence[Diagnostic]:
     """Everything that keeps the template from being used; empty when it is sound."""
-    if not _without_comments(text):
+    tokens = tokens_of(text)
+    if not tokens and "/*" not in text.rpartition("*/")[2]:
         remedy = "Delete the file to use the packaged one; to switch the tracked event off, set its tracking to false."
         return [_invalid(path, "the template is empty", remedy)]
-    examined = examine(text)
-    if examined.syntax is not None:
-        return [_misspelt(examined.syntax, path)]
-    return _uncompilable(text, path) or _functions(examined, path)
-
-
-def _misspelt(found: SyntaxProblem, path: Path) -> Diagnostic:
-    return Diagnostic("template_invalid", str(path), found.what, "", found.jsonata_code, found.position)
+    tree = parsed(text)
+    if isinstance(tree, SyntaxProblem):
+        return [misspelt_syntax(text, path, tree)]
+    odd = odd_character(tokens) or quote_in_name(tokens)
+    if odd is not None:
+        return [hinted(_invalid(path, ""), text, odd)]
+    problems = _uncompilable(text, path)
+    if tree is None or problems:
+        return problems
+    return _found(text, tree, path)
 
 
 def _uncompilable(text: str, path: Path) -> list[Diagnostic]:
@@ -35,37 +42,18 @@ def _uncompilable(text: str, path: Path) -> list[Diagnostic]:
     except BaseException as error:
         if not isinstance(error, Exception) and not is_panic(error):
             raise
-        # A syntax error quotes nothing but the template.
-        return [_invalid(path, str(error).removeprefix("Parse error: "), jsonata_code=error_code(error))]
+        # A syntax error quotes nothing but the template; the engine does not tell its place.
+        what, remedy = syntax_meaning(error_code(error), str(error).removeprefix("Parse error: "))
+        told = _invalid(path, what, remedy, jsonata_code=error_code(error))
+        return [replace(told, position=Position.at(text, len(text.rstrip())))]
     return []
 
 
-def _functions(examined: Examined, path: Path) -> list[Diagnostic]:
-    helpers = {helper.name for helper in HELPERS}
-    problems = []
-    for use in examined.undefined:
-        if use.name in helpers:
-            continue
-        near = closest(use.name, sorted({*helpers, *known_functions()}))
-        remedy = f"Did you mean ${near}?" if near else "Define it, or see the list of helpers."
-        problems.append(
-            Diagnostic(
-                "template_invalid", str(path), f"there is no function ${use.name}", remedy, "T1006", use.position
-            )
-        )
-    return problems
+def _found(text: str, tree: Node, path: Path) -> list[Diagnostic]:
+    found = [(hint.offset or 0, code, hint) for finder in FINDERS for code, hint in finder(text, tree)]
+    found.sort(key=lambda each: each[0])
+    return [hinted(_invalid(path, "", jsonata_code=code), text, hint) for _, code, hint in found]
 
 
 def _invalid(path: Path, what: str, remedy: str = "", *, jsonata_code: str = "") -> Diagnostic:
     return Diagnostic("template_invalid", str(path), what, remedy, jsonata_code)
-
-
-def _without_comments(text: str) -> str:
-    """What is left of a text that is nothing but comments and blanks; otherwise something."""
-    rest = text.strip()
-    while rest.startswith("/*"):
-        _, closed, rest = rest.partition("*/")
-        if not closed:
-            return "unclosed"
-        rest = rest.strip()
-    return rest

@@ -7,44 +7,29 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jsonatapy
 
+from relay.templates.contract import Engine, EngineLimits
 from relay.templates.diagnostics import Diagnostic, TemplateFailure
+from relay.templates.explaining import explained
 from relay.templates.prelude import NOW_BINDING, prelude_for
-from relay.templates.reference import EvaluationFailed, ReferenceEngine
+from relay.templates.reference import ReferenceEngine
 from relay.templates.template import Template
-from relay.templates.wording import exceeds_limit, meaning
+from relay.templates.wording import failure_code, meaning
 
 __all__ = ["Engine", "EngineLimits", "FastEngine", "TemplateFailure"]
 
 _MOST_COMPILED = 256
 _LARGEST_EXPLAINED = 256 * 1024
-_CODE = re.compile(r"(?:Parse error: )?(?:Invalid syntax: )?([A-Z]\d{4})\b")
+_LONGEST_EXPLAINING_MS = 200
+_DEPTH_OF_EXPLAINING = 500
+_CODE = re.compile(r"(?:[A-Z][a-z ]+: )*([A-Z]\d{4})\b")
 _HOST = re.compile(r"host function raised (\w+): (.*)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineLimits:
-    """Bounds of one rendering; ``max_depth`` counts nested evaluations, ``max_sequence`` items."""
-
-    timeout_ms: int = 1_000
-    max_depth: int = 200
-    max_sequence: int = 100_000
-    max_output_bytes: int = 1_000_000
-
-
-class Engine(Protocol):
-    def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
-        """The result as JSON text, or None when it is undefined.
-
-        ``bindings`` are JSON values by name without ``$``; ``now_ms`` is what `$now` and `$millis`
-        tell. Raises `TemplateFailure` and nothing else.
-        """
 
 
 class FastEngine:
@@ -54,6 +39,8 @@ class FastEngine:
         self._limits = limits
 
     def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
+        """See `Engine.render`."""
+        started_s = time.monotonic()
         try:
             result: str | None = compiled(template.text, template.version).evaluate_json_or_none(
                 document_json,
@@ -68,10 +55,35 @@ class FastEngine:
             if is_panic(error):
                 _forget(template.version)
             diagnostic = _read(error, template.path)
-            raise TemplateFailure(_placed(diagnostic, template, document_json, bindings, now_ms)) from None
+            left_ms = self._limits.timeout_ms - int((time.monotonic() - started_s) * 1000)
+            if left_ms > 0 and len(document_json) <= _LARGEST_EXPLAINED:
+                diagnostic = self._explained(diagnostic, template, document_json, bindings, now_ms, left_ms)
+            raise TemplateFailure(diagnostic) from None
         if result is not None and len(result) > self._limits.max_output_bytes // 4:
             self._check_size(result, template)
         return result
+
+    def _explained(
+        self,
+        diagnostic: Diagnostic,
+        template: Template,
+        document_json: str,
+        bindings: Mapping[str, Any],
+        now_ms: int,
+        left_ms: int,
+    ) -> Diagnostic:
+        """With place and hint, when the reference engine fails in the same way within the time that is left."""
+        limits = EngineLimits(
+            min(left_ms, _LONGEST_EXPLAINING_MS),
+            self._limits.max_depth if diagnostic.jsonata_code == "D1011" else _DEPTH_OF_EXPLAINING,
+            self._limits.max_sequence,
+        )
+        traced = _compiled.reference.trace(template, document_json, bindings, now_ms=now_ms, limits=limits)
+        if traced.failed is not None:
+            told = explained(traced.failed, template)
+            if told.jsonata_code == diagnostic.jsonata_code and (told.jsonata_code or told.what == diagnostic.what):
+                return told
+        return diagnostic
 
     def _check_size(self, result: str, template: Template) -> None:
         size = len(result.encode())
@@ -81,10 +93,11 @@ class FastEngine:
 
 
 class _Compiled(threading.local):
-    """The compiled templates of one thread, by version, oldest first."""
+    """The compiled templates of one thread, by version, oldest first; the reference engine's with it."""
 
     def __init__(self) -> None:
         self.by_version: dict[str, jsonatapy.JsonataExpression] = {}
+        self.reference = ReferenceEngine()
 
 
 # It belongs to the process, not to an engine, because an expression must end on its own thread too:
@@ -121,7 +134,9 @@ def is_panic(error: BaseException) -> bool:
 def error_code(error: BaseException) -> str:
     """The language's code in an error of the engine, or empty."""
     found = _CODE.match(str(error))
-    return found[1] if found else ""
+    if found:
+        return found[1]
+    return "S0106" if str(error) == "Parse error: Unclosed comment" else ""
 
 
 def _read(error: BaseException, path: Path) -> Diagnostic:
@@ -137,10 +152,7 @@ def _read(error: BaseException, path: Path) -> Diagnostic:
         return Diagnostic("template_failed", str(path), "the document holds a number that is out of range")
     code = error_code(error)
     what, remedy = meaning(code)
-    relay_code = (
-        "template_timeout" if code == "D1012" else "template_limit" if exceeds_limit(code) else "template_failed"
-    )
-    return Diagnostic(relay_code, str(path), what or "an expression failed", remedy, code)
+    return Diagnostic(failure_code(code), str(path), what or "an expression failed", remedy, code)
 
 
 def _read_host(kind: str, text: str, path: Path) -> Diagnostic:
@@ -152,18 +164,3 @@ def _read_host(kind: str, text: str, path: Path) -> Diagnostic:
     if kind in ("HelperError", "Unavailable"):
         return Diagnostic("template_failed", str(path), text, "See the helper's description.")
     return Diagnostic("template_failed", str(path), f"a helper broke ({kind})", "Report it to us.")
-
-
-def _placed(
-    diagnostic: Diagnostic, template: Template, document_json: str, bindings: Mapping[str, Any], now_ms: int
-) -> Diagnostic:
-    """With the place in the template, when the reference engine fails in the same way."""
-    if diagnostic.code != "template_failed" or len(document_json) > _LARGEST_EXPLAINED:
-        return diagnostic
-    try:
-        ReferenceEngine(timeout_ms=200).evaluate(template.text, document_json, bindings, now_ms=now_ms)
-    except EvaluationFailed as failed:
-        same = failed.jsonata_code == diagnostic.jsonata_code if diagnostic.jsonata_code else failed.host_error
-        if same and failed.position:
-            return replace(diagnostic, position=failed.position)
-    return diagnostic

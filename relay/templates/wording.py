@@ -11,6 +11,24 @@ _LIMITS = {
     "U1002": "the template is nested too deep",
 }
 
+_SYNTAX = {
+    "S0101": ("a text has no end", "Close it with a quote."),
+    "S0103": ("", 'After \\ stand one of " \\ / b f n r t u; write \\\\ for a backslash.'),
+    "S0105": ("a name in backquotes has no end", "Close it with `."),
+    "S0106": ("this comment has no end", "Close it with */."),
+    "S0201": ("", "Look for a missing operator, comma or bracket before it."),
+    "S0202": ("", "Write what is expected before it, or an operator."),
+    "S0203": ("", "Write it at the end."),
+    "S0204": ("", "Delete it, or write it in a text."),
+    "S0207": ("the template ends in the middle of an expression", "Write what is missing at the end."),
+    "S0208": ("a parameter of a function must be a $name", "Write function($x) { … }."),
+    "S0211": ("", "Write a value before it, or delete it."),
+    "S0212": ("", "Write $name := value."),
+    "S0213": ("", "Put a name that is a number in backquotes, or leave out the dot."),
+    "S0214": ("", "Write a $name behind it."),
+    "S0302": ("a regular expression has no end", "Close it with /."),
+}
+
 _MEANINGS = {
     "D1001": ("a number is out of range", "Look for a division by zero or a very large power."),
     "D1002": ("minus stands before something that is not a number", "Convert it with $number."),
@@ -43,6 +61,24 @@ _MEANINGS = {
     "T2009": ("a comparison is between different types", "Convert both sides to one type."),
     "T2010": ("a comparison is between what is neither text nor number", "Test the value with $exists or $type."),
 }
+
+
+def syntax_meaning(jsonata_code: str, told: str) -> tuple[str, str]:
+    """What is wrong and what to try, from what the reference engine told."""
+    what, remedy = _SYNTAX.get(jsonata_code, ("", ""))
+    if jsonata_code == "S0201":
+        what = f"{told.removeprefix('Syntax error: ')} is not expected here"
+    elif jsonata_code == "S0211":
+        symbol = told.removeprefix("The symbol ").removesuffix(" cannot be used as a unary operator")
+        what = f"a value is missing before {symbol}"
+    return what or told[:1].lower() + told[1:], remedy or "See the language's reference for this code."
+
+
+def failure_code(jsonata_code: str) -> str:
+    """The relay's code for a failed rendering."""
+    if jsonata_code == "D1012":
+        return "template_timeout"
+    return "template_limit" if exceeds_limit(jsonata_code) else "template_failed"
 
 
 def exceeds_limit(jsonata_code: str) -> bool:

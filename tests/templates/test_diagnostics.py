@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.codes import CODES
 from relay.templates.checking import problems_of
 from relay.templates.diagnostics import Diagnostic, Position, TemplateFailure
+from tests.templates.making import ORDER_EVENTS, packaged
 
 FILE = Path("templates/sources/elasticpath/order_completed.jsonata")
 
@@ -22,33 +24,55 @@ def problem(text: str) -> Diagnostic:
 def test_three_renderings_of_one_problem() -> None:
     found = problem('{\n  "type": "track",\n  "event" "Order Completed"\n}')
 
-    assert found.log_line().startswith(f"{FILE}:3:11: Expected")
-    assert "\n" not in found.log_line()
+    assert found.log_line() == f"{FILE}:3:10: a : is missing between key and value (S0202). Write : here."
     assert found.for_person() == (
-        f'error: {found.what} [S0202]\n  --> {FILE}:3:11\n   |\n 3 |   "event" "Order Completed"\n   |           ^'
+        "error: a : is missing between key and value [S0202]\n"
+        f"  --> {FILE}:3:10\n"
+        "   |\n"
+        ' 3 |   "event" "Order Completed"\n'
+        "   |          ^\n"
+        "  try: Write : here."
     )
     assert found.as_json() == {
+        "severity": "error",
         "code": "template_invalid",
         "jsonata_code": "S0202",
         "file": str(FILE),
         "line": 3,
-        "column": 11,
+        "column": 10,
         "excerpt": '  "event" "Order Completed"',
-        "what": found.what,
-        "try": "",
+        "what": "a : is missing between key and value",
+        "found": None,
+        "try": "Write : here.",
+        "event": None,
     }
+
+
+def test_a_failure_of_rendering_bears_its_event_in_all_three() -> None:
+    failed = Diagnostic("template_failed", "f", "it broke", "Mend it.", "T2001", Position(2, 5, "x + 1"), "text")
+    told = failed.of_event(17)
+    assert told.log_line() == "f:2:5: it broke (T2001, event 17): text. Mend it."
+    assert told.for_person().split("\n")[1] == "  --> f:2:5, event 17"
+    assert told.as_json()["event"] == "17"
+    assert failed.event == ""
+
+
+def test_without_a_place_what_was_found_is_still_told() -> None:
+    assert "found: text" in Diagnostic("template_failed", "f", "it broke", found="text").for_person()
 
 
 @pytest.mark.parametrize(
     ("text", "code", "line", "column"),
     [
         ("(\n  $x := 1;\n  $y := ;\n)", "S0211", 3, 9),
-        ('{"a": [1, 2}', "S0202", 1, 12),
-        ('{\n  "a": "open\n}', "S0101", 3, 2),
+        ('{"a": [1, 2}', "S0202", 1, 7),
+        ('{\n  "a": "open\n}', "S0101", 2, 8),
+        ("[1,\n 2))", "S0202", 2, 3),
+        ("x[/a]", "S0302", 1, 3),
         ("/* never closed\n1", "S0106", 1, 1),
         ("1 +\n2 2", "S0201", 2, 3),
-        ("a := 1", "S0212", 1, 1),
-        ("(1\n+ 2", "S0203", 2, 4),
+        ("a := 1", "S0212", 1, 3),
+        ("(1\n+ 2", "S0203", 1, 1),
     ],
 )
 def test_a_syntax_error_tells_its_place(text: str, code: str, line: int, column: int) -> None:
@@ -88,8 +112,28 @@ def test_a_failure_is_its_log_line() -> None:
     assert TemplateFailure(diagnostic).code == "template_failed"
 
 
+def test_a_failure_goes_from_process_to_process() -> None:
+    failure = TemplateFailure(Diagnostic("template_failed", "f", "it broke", position=Position(2, 5, "x + 1")))
+    copied = pickle.loads(pickle.dumps(failure))
+    assert (copied.diagnostic, str(copied)) == (failure.diagnostic, str(failure))
+
+
+@given(
+    st.sampled_from(ORDER_EVENTS), st.integers(0, 4_000), st.sampled_from(["", '"', ")", "]", "}", ",", "\u201c", "!"])
+)
+@settings(max_examples=100, deadline=None)
+def test_whatever_is_broken_has_a_place(tracked_event: str, at: int, inserted: str) -> None:
+    """A character more, another, or less: nothing raises, and each problem points at something."""
+    text = packaged(tracked_event).text
+    for changed in (text[:at] + inserted + text[at:], text[:at] + inserted + text[at + 1 :], text[:at] + inserted):
+        for found in problems_of(changed, FILE):
+            assert found.position is not None or "empty" in found.what
+            assert found.what
+            assert found.remedy
+
+
 def test_a_long_line_is_cut_around_the_place() -> None:
-    text = "[" + "1," * 300 + "} ," + "1," * 300 + "1]"
+    text = "[" + "1," * 300 + "2 } ," + "1," * 300 + "1]"
     shown = problem(text).for_person().split("\n")
     assert max(map(len, shown)) < 180
     excerpt, caret = shown[3], shown[4]

@@ -11,7 +11,7 @@ from relay.codes import CODES
 from relay.templates import prelude
 from relay.templates.engine import Engine, EngineLimits, FastEngine, TemplateFailure
 from relay.templates.prelude import prelude_for
-from relay.templates.reference import EvaluationFailed, ReferenceEngine
+from relay.templates.reference import ReferenceEngine
 from tests.templates.making import ENGINE, bindings, evaluate, of_text
 
 
@@ -103,7 +103,7 @@ def test_the_clock_is_the_event_s() -> None:
     expression = '{"now": $now(), "at": $millis(), "year": $now("[Y0001]"), "zone": $now("[H01]", "+0200")}'
     expected = {"now": "2026-03-14T09:26:53.045Z", "at": 1773480413045, "year": "2026", "zone": "11"}
     assert evaluate(expression, now_ms=1773480413045) == expected
-    by_reference = ReferenceEngine().evaluate(expression, "{}", {}, now_ms=1773480413045)
+    by_reference = ReferenceEngine().render(of_text(expression), "{}", {}, now_ms=1773480413045)
     assert by_reference is not None
     assert orjson.loads(by_reference) == expected
 
@@ -169,7 +169,7 @@ def test_an_error_never_quotes_the_document(expression: str) -> None:
 
 
 PLACED = [
-    ('{\n  "a": 1,\n  "b": name + 1\n}', "T2001", 3, 13),
+    ('{\n  "a": 1,\n  "b": name + 1\n}', "T2001", 3, 8),
     ("(\n  $x := 5;\n  $nope($x)\n)", "T1006", 3, 3),
     ('$money(\n  1, "EURO"\n)', "", 1, 1),
     ('{"total":\n  $money(amount, nothing)}', "", 2, 3),
@@ -188,10 +188,16 @@ def test_a_failure_tells_its_place(text: str, code: str, line: int, column: int)
 
 
 def test_reference_engine_stops_a_runaway() -> None:
-    engine = ReferenceEngine(timeout_ms=50)
-    for expression in ("($f := function($n) {$f($n + 1)}; $f(1))", "($f := function($n) {1 + $f($n)}; $f(1))"):
-        with pytest.raises(EvaluationFailed):
-            engine.evaluate(expression, "{}", {}, now_ms=0)
+    engine: Engine = ReferenceEngine(EngineLimits(timeout_ms=400, max_sequence=1_000, max_output_bytes=1_000))
+    for expression, code in {
+        "($f := function($n) {$f($n + 1)}; $f(1))": "template_timeout",
+        "($f := function($n) {1 + $f($n)}; $f(1))": "template_limit",
+        "[1..10000]": "template_limit",
+        '[1..900].("0123456789")': "template_limit",
+    }.items():
+        with pytest.raises(TemplateFailure) as caught:
+            engine.render(of_text(expression), "{}", {}, now_ms=0)
+        assert caught.value.code == code
 
 
 def test_one_engine_serves_many_threads() -> None:

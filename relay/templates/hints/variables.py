@@ -1,0 +1,19 @@
+"""Misspelt variables: valid, and always nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from relay.templates.examining import bound_names, undefined_variables
+from relay.templates.hints.contract import Hint
+from relay.templates.hints.spelling import near_name
+from relay.templates.tree import Node
+
+_OURS = ("event", "settings", "payload")
+
+
+def misspelt_variables(_text: str, tree: Node) -> Iterator[tuple[str, Hint]]:
+    for use in undefined_variables(tree):
+        near = near_name(use.name, (*bound_names(tree), *_OURS))
+        if near:
+            yield "", Hint(f"${use.name} has no value anywhere", f"Did you mean ${near}?", "", use.start)
