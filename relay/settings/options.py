@@ -49,6 +49,10 @@ class TemplateOptions(Options):
         "templates",
         description="Your templates, laid over the packaged ones file by file; relative to the configuration file; need not exist.",
     )
+    strict: bool = Field(
+        False,
+        description="Refuse a call that departs from Segment's specification or your tracking plan; else it is sent with a warning.",
+    )
     timeout_ms: PositiveInt = Field(250, description="Longest time for one rendering.")
     max_depth: PositiveInt = Field(200, description="Deepest recursion in a template.")
     max_sequence: PositiveInt = Field(10_000, description="Longest sequence a template may build.")

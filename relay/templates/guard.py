@@ -29,7 +29,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(?::\d\d)?)(?:[.,]\d+)?([Zz]|[
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Why a call must not be sent; ``code`` is a key of `relay.codes.CODES`. Quotes no values."""
+    """What a call has against it; ``code`` is a key of `relay.codes.CODES`. Quotes no values."""
 
     code: str
     detail: str
@@ -58,7 +58,7 @@ def _identity(call: JsonObject) -> Finding | None:
     given = [(name, call[name]) for name in ("userId", "anonymousId") if name in call]
     for name, value in given:
         if not isinstance(value, str):
-            return Finding("guard_identity", f"`{name}` is {_kind(value)}, not text")
+            return Finding("guard_identity", f"`{name}` is {kind_of(value)}, not text")
         if not value.strip():
             return Finding("guard_identity", f"`{name}` is empty")
     return None if given else Finding("guard_identity", "neither `userId` nor `anonymousId` is given")
@@ -73,13 +73,13 @@ def _event(call: JsonObject) -> Finding | None:
 def _fields(call: JsonObject) -> Finding | None:
     for name in _OBJECTS:
         if name in call and not isinstance(call[name], dict):
-            return Finding("guard_object", f"`{name}` is {_kind(call[name])}, not an object")
+            return Finding("guard_object", f"`{name}` is {kind_of(call[name])}, not an object")
     for name in _TEXTS.get(call["type"], ()):
         if not _is_text(call.get(name)):
             return Finding("guard_text", f"`{name}` is missing, empty or not text")
     for name in _TEXTS_IF_GIVEN:
         if name in call and not isinstance(call[name], str):
-            return Finding("guard_text", f"`{name}` is {_kind(call[name])}, not text")
+            return Finding("guard_text", f"`{name}` is {kind_of(call[name])}, not text")
     return None
 
 
@@ -90,21 +90,22 @@ def _products(call: JsonObject) -> Finding | None:
     products = properties["products"]
     if not isinstance(products, list):
         return Finding(
-            "guard_object", f"`properties.products` is {_kind(products)}, not an array; write [ … ] around it"
+            "guard_object", f"`properties.products` is {kind_of(products)}, not an array; write [ … ] around it"
         )
     for index, product in enumerate(products):
         if not isinstance(product, dict):
-            return Finding("guard_object", f"`properties.products[{index}]` is {_kind(product)}, not an object")
+            return Finding("guard_object", f"`properties.products[{index}]` is {kind_of(product)}, not an object")
     return None
 
 
 def _timestamp(call: JsonObject) -> Finding | None:
-    if "timestamp" not in call or _is_time(call["timestamp"]):
+    if "timestamp" not in call or is_time(call["timestamp"]):
         return None
     return Finding("guard_timestamp", "`timestamp` is not an ISO 8601 time with a zone")
 
 
-def _is_time(value: object) -> bool:
+def is_time(value: object) -> bool:
+    """Whether a value is an ISO 8601 time with a zone."""
     found = _TIME.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return False
@@ -119,7 +120,8 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words that do not tell the value."""
     if value is None:
         return "null"
     names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "an array"}

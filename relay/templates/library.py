@@ -12,6 +12,7 @@ from relay.settings.suggesting import closest
 from relay.templates.checking import problems_of
 from relay.templates.diagnostics import Diagnostic
 from relay.templates.template import Template
+from relay.templates.tracking_plan import Plan, plans_in
 
 __all__ = ["Library", "Reloaded", "Template", "TemplatesInvalid", "packaged_templates"]
 
@@ -105,8 +106,10 @@ class Library:
         files = _files(self._packaged)
         known = self._tracked_events or _by_platform(files)
         problems: list[Diagnostic] = []
+        plans: dict[Key, Plan] = {}
         if self.overlay is not None:
             files |= _files(self.overlay)
+            plans, problems = plans_in(self.overlay, known)
             problems += _misplaced(self.overlay)
         found: dict[Key, Template] = {}
         for key, path in sorted(files.items()):
@@ -115,7 +118,7 @@ class Library:
             problems += [problem for problem in (unknown, unreadable) if problem]
             if text is None:
                 continue
-            template = Template.of(*key, path, text)
+            template = Template.of(*key, path, text, plans.get(key))
             if template != self.snapshot.by_key.get(key):
                 problems += problems_of(text, path)
             found[key] = template

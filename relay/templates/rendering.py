@@ -13,17 +13,21 @@ import orjson
 
 import relay
 from relay.model import Json, JsonObject
+from relay.templates.conformance import departures
 from relay.templates.diagnostics import Diagnostic, TemplateFailure
 from relay.templates.engine import Engine
 from relay.templates.guard import Finding, check_shape, check_size
 from relay.templates.helpers.instants import iso_milliseconds
 from relay.templates.template import Template
+from relay.templates.tracking_plan import Plan
 
 MAX_CALL_BYTES = 32_000
 """Segment takes 32 KB; what `destinations.<name>.max_call_bytes` is by default."""
 
-_LONG_FRACTION = re.compile(r"\.\d{11}")
 _DECIMALS = 10
+_DECIMALS_OF_MONEY = 4
+"""As many as any currency has. Of a large amount, dust stands not far behind them."""
+_LONG_FRACTION = re.compile(rf"\.\d{{{_DECIMALS_OF_MONEY + 1}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,21 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """A call, by its place in the template's result, that is sent though it departs from specification or plan."""
+
+    index: int
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class RenderResult:
-    """``calls`` are (message id, compact JSON without `messageId`); both empty: nothing to send."""
+    """``calls`` are (message id, compact JSON without `messageId`); calls and rejected empty: nothing to send."""
 
     calls: Sequence[tuple[str, str]]
     rejected: Sequence[Rejected]
+    warnings: Sequence[Warned] = ()
 
 
 def render_calls(
@@ -56,13 +70,18 @@ def render_calls(
     received_at_ms: int,
     library: tuple[str, str] = ("relay", relay.__version__),
     max_call_bytes: int = MAX_CALL_BYTES,
+    strict: bool = False,
 ) -> RenderResult:
-    """Render one document; a bad call is rejected by itself. Raises `TemplateFailure`."""
+    """Render one document; a bad call is rejected by itself. Raises `TemplateFailure`.
+
+    What departs from Segment's specification or the tracking plan is bad if ``strict``, else warned of.
+    """
     at_ms, timestamp = _time(occurred_at_ms, received_at_ms)
     text = document if isinstance(document, str) else _written(document, template)
     result = engine.render(template, text, bindings, now_ms=at_ms)
     calls: dict[str, str] = {}
     rejected: list[Rejected] = []
+    warnings: list[Warned] = []
     for index, item in enumerate(_items(result, template)):
         outcome = _ready(
             item,
@@ -71,20 +90,32 @@ def render_calls(
             timestamp=timestamp,
             library=library,
             max_call_bytes=max_call_bytes,
+            plan=template.plan,
         )
         if isinstance(outcome, Finding):
             rejected.append(Rejected(index, outcome.code, outcome.detail))
         elif outcome[0] in calls:
             rejected.append(Rejected(index, "template_result", "`messageId` is the same as an earlier call's"))
+        elif strict and outcome[2]:
+            detail = "; ".join(finding.detail for finding in outcome[2])
+            rejected.append(Rejected(index, outcome[2][0].code, detail))
         else:
             calls[outcome[0]] = outcome[1]
-    return RenderResult(list(calls.items()), rejected)
+            warnings.extend(Warned(index, finding.code, finding.detail) for finding in outcome[2])
+    return RenderResult(list(calls.items()), rejected, tuple(warnings))
 
 
 def _ready(
-    item: Json, *, source: str, default_key: str, timestamp: str, library: tuple[str, str], max_call_bytes: int
-) -> tuple[str, str] | Finding:
-    """Message id and text of one call."""
+    item: Json,
+    *,
+    source: str,
+    default_key: str,
+    timestamp: str,
+    library: tuple[str, str],
+    max_call_bytes: int,
+    plan: Plan | None,
+) -> tuple[str, str, Sequence[Finding]] | Finding:
+    """Message id and text of one call, and where it departs from specification and plan."""
     if not isinstance(item, dict):
         return Finding("template_result", "it is not an object")
     # A field that is null says nothing, and Segment refuses some of them.
@@ -103,7 +134,13 @@ def _ready(
         text = orjson.dumps(call)
     except TypeError:
         return Finding("template_limit", "it is nested too deep")
-    return check_size(text, max_bytes=max_call_bytes) or (message_id(source, key), text.decode())
+    too_large = check_size(text, max_bytes=max_call_bytes)
+    if too_large:
+        return too_large
+    found = departures(call)
+    if plan is not None:
+        found = [*found, *plan.violations(call)]
+    return message_id(source, key), text.decode(), found
 
 
 def message_id(source: str, key: str) -> str:
@@ -143,12 +180,15 @@ def _items(result: str | None, template: Template) -> list[Json]:
 def without_dust(value: Json) -> Json:
     """59.97000000000001, which binary arithmetic makes of 19.99 * 3, becomes 59.97.
 
-    A number becomes one of at most 10 decimals when that is the same but for the last few bits;
-    1/3 stays.
+    A number becomes one of few decimals when that is the same but for the last few bits; 1/3 stays.
     """
     if isinstance(value, float):
+        few = 64 * math.ulp(value)
         rounded = round(value, _DECIMALS)
-        return rounded if abs(rounded - value) <= 64 * math.ulp(value) else value
+        if abs(rounded - value) > few:
+            return value
+        amount = round(rounded, _DECIMALS_OF_MONEY)
+        return amount if abs(amount - rounded) <= few else rounded
     if isinstance(value, list):
         return [without_dust(item) for item in value]
     if isinstance(value, dict):

@@ -9,23 +9,26 @@ from pathlib import Path
 import jsonatapy
 
 import relay
+from relay.templates.tracking_plan import Plan
 
 _TRANSLATED_BY = f"relay {relay.__version__}, jsonatapy {jsonatapy.__version__}"
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """``version`` changes with the text, with the helpers (the relay's version) and the engine."""
+    """``version`` changes with text and tracking plan, with the helpers (the relay's version) and the engine."""
 
     platform: str
     tracked_event: str
     path: Path
     text: str
     version: str
+    plan: Plan | None = None
 
     @classmethod
-    def of(cls, platform: str, tracked_event: str, path: Path, text: str) -> Template:
-        return cls(platform, tracked_event, path, text, version_of(text))
+    def of(cls, platform: str, tracked_event: str, path: Path, text: str, plan: Plan | None = None) -> Template:
+        version = version_of(text if plan is None else f"{text}\n{plan.text}")
+        return cls(platform, tracked_event, path, text, version, plan)
 
 
 def version_of(text: str) -> str:
