@@ -95,7 +95,7 @@ def render_body(loaded: Loaded, source: str, body: bytes, now_ms: int) -> Render
         raise RelayError("bad_argument", f"No source {source!r} is configured.", f"Configured: {known}.")
     options = loaded.options.sources[source].model_copy(update={"open": True})
     try:
-        received = build_source(source, options).receive(Webhook({}, body))
+        received = build_source(source, options).receive(Webhook({}, body), now_ms=now_ms)
     except Refused as refusal:
         raise RelayError(refusal.code, refusal.detail) from refusal
     event = Event(

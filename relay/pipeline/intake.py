@@ -45,12 +45,12 @@ class Intake:
         Raises `Refused` when it is not genuine or not readable, after it was put into quarantine,
         and `JournalUnavailable` when nothing could be stored.
         """
+        now_ms = self._now_ms()
         try:
-            received = self._sources[source].receive(webhook)
+            received = self._sources[source].receive(webhook, now_ms=now_ms)
         except Refused as refusal:
             await self.refuse(source, webhook, refusal)
             raise
-        now_ms = self._now_ms()
         event = NewEvent(
             lane=Lane.LIVE,
             partition=partition_of(source, received.entity, self._journal.partitions),

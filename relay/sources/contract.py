@@ -55,10 +55,10 @@ class Source(Protocol):
     @property
     def platform(self) -> str: ...
 
-    def receive(self, webhook: Webhook) -> Received:
+    def receive(self, webhook: Webhook, *, now_ms: int) -> Received:
         """Check that the webhook is genuine and read what the relay files it under.
 
-        Raises `Refused` and nothing else.
+        ``now_ms`` is when it came, for signatures that expire. Raises `Refused` and nothing else.
         """
 
     def strip(self, webhook: Webhook) -> Webhook:

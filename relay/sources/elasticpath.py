@@ -43,7 +43,7 @@ class ElasticPath(Source):
         self._accepted = [*secrets, *self._composer]
         self._secrets = [Secret.of(secret) for secret in self._accepted]
 
-    def receive(self, webhook: Webhook) -> Received:
+    def receive(self, webhook: Webhook, *, now_ms: int) -> Received:
         """See `relay.sources.contract.Source`. The header is looked at first, so that strangers cost nothing."""
         presented = header_secret(webhook.headers.get(SECRET_HEADER, ""))
         genuine = self._open or secret_matches(presented, self._accepted)

@@ -12,6 +12,7 @@ from relay.model import Event, EventId, Lane, Webhook
 from relay.settings.options import CommerceOptions, ElasticPathOptions
 from relay.sources.elasticpath import ElasticPath
 
+NOW_MS = 1_700_000_000_000
 SECRET = "north-lantern-4411-harbour"
 ORDER_ID = "0f6e9a52-33c1-4c7e-9f55-1d2a7be8c901"
 CUSTOMER_ID = "b7e3d0aa-9a7c-4a27-8f0e-6a1b5c2d3e4f"

@@ -10,7 +10,7 @@ import pytest
 from relay.model import Webhook
 from relay.sources.contract import Refused
 from relay.sources.signing import composer_secret
-from tests.sources.making import elasticpath, envelope, event, webhook
+from tests.sources.making import NOW_MS, elasticpath, envelope, event, webhook
 from tests.sources.published import published
 
 BODIES = "payloads/elasticpath"
@@ -32,14 +32,17 @@ def test_the_signature_vectors_are_accepted_or_refused_as_they_say() -> None:
         came = Webhook({name.lower(): value for name, value in vector["headers"].items()}, vector["body"].encode())
         source = elasticpath(secret=[vector["secret"]])
         if vector["valid"]:
-            assert source.receive(came).topic == "order.paid"
+            assert source.receive(came, now_ms=NOW_MS).topic == "order.paid"
         else:
             with pytest.raises(Refused, match=r"^signature_"):
-                source.receive(came)
+                source.receive(came, now_ms=NOW_MS)
     for vector in derived:
         assert composer_secret(vector["client_secret"]) == vector["derived"]
         body = envelope(configuration={"secret_key": vector["derived"]})
-        assert elasticpath(composer=vector["client_secret"]).receive(webhook(body, {})).topic == "order.paid"
+        assert (
+            elasticpath(composer=vector["client_secret"]).receive(webhook(body, {}), now_ms=NOW_MS).topic
+            == "order.paid"
+        )
     assert (len(headers), len(derived)) == (3, 1)
 
 
@@ -48,7 +51,7 @@ def test_a_published_webhook_is_received_and_normalised(name: str) -> None:
     raw = published(BODIES, name).read_bytes()
     source = elasticpath()
 
-    received = source.receive(webhook(raw))
+    received = source.receive(webhook(raw), now_ms=NOW_MS)
     (document,) = source.documents(event(received.body, received.topic), {})
 
     topic = name.rpartition("-")[0]
@@ -76,7 +79,7 @@ def test_the_payload_and_its_copy_as_text_give_the_same_document() -> None:
 @pytest.mark.parametrize("name", files("sqs.*.json"))
 def test_cloud_events_are_refused_as_they_do_not_come_over_http(name: str) -> None:
     with pytest.raises(Refused, match=r"^topic_missing"):
-        elasticpath().receive(webhook(published(BODIES, name).read_bytes()))
+        elasticpath().receive(webhook(published(BODIES, name).read_bytes()), now_ms=NOW_MS)
 
 
 @pytest.mark.parametrize("name", files("resource.*.json"))
@@ -86,7 +89,7 @@ def test_a_published_resource_is_normalised_as_payload_and_as_text(name: str) ->
     source = elasticpath()
 
     for fields in ({"payload": resource}, {"resources": json.dumps(resource)}):
-        received = source.receive(webhook(envelope(triggered_by=topic, **fields)))
+        received = source.receive(webhook(envelope(triggered_by=topic, **fields)), now_ms=NOW_MS)
         documents = source.documents(event(received.body, topic), {})
         expected = resource["data"] if isinstance(resource.get("data"), list) else [resource.get("data", resource)]
         assert [document["payload"]["data"] for document in documents] == expected

@@ -16,7 +16,18 @@ from relay.codes import CODES
 from relay.model import JsonObject, Quarantined, QuarantineId, Webhook
 from relay.sources.contract import Refused
 from relay.sources.elasticpath import ElasticPath
-from tests.sources.making import CUSTOMER_ID, ORDER_ID, SECRET, elasticpath, envelope, event, order, webhook, written
+from tests.sources.making import (
+    CUSTOMER_ID,
+    NOW_MS,
+    ORDER_ID,
+    SECRET,
+    elasticpath,
+    envelope,
+    event,
+    order,
+    webhook,
+    written,
+)
 
 CLIENT_SECRET = "composer-client-secret"
 DERIVED = base64.b64encode(hashlib.sha256(CLIENT_SECRET.encode()).digest()).decode()
@@ -25,7 +36,7 @@ PAID = envelope(payload=order(), store_id="store-7", configuration={"url": "http
 
 def refusal(source: ElasticPath, webhook: Webhook) -> str:
     with pytest.raises(Refused) as caught:
-        source.receive(webhook)
+        source.receive(webhook, now_ms=NOW_MS)
     assert caught.value.code in CODES
     assert SECRET not in caught.value.detail
     return caught.value.code
@@ -38,7 +49,7 @@ def refusal(source: ElasticPath, webhook: Webhook) -> str:
 def test_each_configured_secret_is_accepted_in_the_header(secret: str) -> None:
     source = elasticpath(secret=["current-secret", "previous-secret"])
 
-    assert source.receive(webhook(PAID, {"x-moltin-secret-key": secret})).topic == "order.paid"
+    assert source.receive(webhook(PAID, {"x-moltin-secret-key": secret}), now_ms=NOW_MS).topic == "order.paid"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +72,9 @@ def test_a_webhook_without_the_secret_is_refused_whatever_its_body(headers: dict
 def test_a_secret_beyond_ascii_is_accepted_as_http_servers_hand_it_on() -> None:
     source = elasticpath(secret=["schlüssel-漢字"])
 
-    assert source.receive(webhook(PAID, {"x-moltin-secret-key": "schlüssel-漢字".encode().decode("latin-1")}))
+    assert source.receive(
+        webhook(PAID, {"x-moltin-secret-key": "schlüssel-漢字".encode().decode("latin-1")}), now_ms=NOW_MS
+    )
 
 
 def test_an_empty_secret_lets_nobody_in() -> None:
@@ -78,11 +91,11 @@ def composed(secret: object) -> JsonObject:
 def test_composers_form_in_the_body_is_accepted_only_when_asked_for() -> None:
     source = elasticpath(composer=CLIENT_SECRET)
 
-    received = source.receive(webhook(composed(DERIVED), {}))
+    received = source.receive(webhook(composed(DERIVED), {}), now_ms=NOW_MS)
 
     assert json.loads(received.body)["configuration"] == {"secret_key": ""}
-    assert source.receive(webhook(composed(DERIVED), {"x-moltin-secret-key": DERIVED}))
-    assert source.receive(webhook(composed(DERIVED), {"x-moltin-secret-key": "of something else"}))
+    assert source.receive(webhook(composed(DERIVED), {"x-moltin-secret-key": DERIVED}), now_ms=NOW_MS)
+    assert source.receive(webhook(composed(DERIVED), {"x-moltin-secret-key": "of something else"}), now_ms=NOW_MS)
     assert refusal(elasticpath(), webhook(composed(DERIVED), {})) == "signature_missing"
 
 
@@ -103,7 +116,7 @@ def test_any_other_secret_in_the_body_is_refused(body: object, code: str) -> Non
 
 
 def test_an_open_source_asks_for_nothing_and_still_keeps_no_secret() -> None:
-    received = elasticpath(open=True).receive(webhook(PAID, {"x-moltin-secret-key": "whatever"}))
+    received = elasticpath(open=True).receive(webhook(PAID, {"x-moltin-secret-key": "whatever"}), now_ms=NOW_MS)
 
     assert json.loads(received.body)["configuration"]["secret_key"] == ""
 
@@ -147,7 +160,7 @@ def test_what_cannot_be_filed_is_refused_with_its_reason(body: bytes, code: str)
 def test_the_topic_is_the_bodys_or_else_the_headers(fields: JsonObject, header: str | None, topic: str) -> None:
     headers = {"x-moltin-secret-key": SECRET} | ({"x-moltin-integration-trigger": header} if header else {})
 
-    assert elasticpath().receive(webhook({"id": "e-1", **fields}, headers)).topic == topic
+    assert elasticpath().receive(webhook({"id": "e-1", **fields}, headers), now_ms=NOW_MS).topic == topic
 
 
 # --- filing ---------------------------------------------------------------------------------
@@ -163,14 +176,14 @@ def test_the_topic_is_the_bodys_or_else_the_headers(fields: JsonObject, header: 
     ],
 )
 def test_the_delivery_key_is_the_envelopes_id_within_its_store(fields: JsonObject, key: str) -> None:
-    assert elasticpath().receive(webhook({"triggered_by": "order.paid", **fields})).delivery_key == key
+    assert elasticpath().receive(webhook({"triggered_by": "order.paid", **fields}), now_ms=NOW_MS).delivery_key == key
 
 
 @pytest.mark.parametrize("identifier", [None, "", {"id": 1}, 1.5, True, "x" * 1_000, "a\x00"])
 def test_without_an_id_the_delivery_key_is_what_a_retry_repeats(identifier: object) -> None:
     def key(**fields: Any) -> str:
         body = {**PAID, "id": identifier, **fields}
-        return elasticpath(secret=[SECRET, "next"]).receive(webhook(body)).delivery_key
+        return elasticpath(secret=[SECRET, "next"]).receive(webhook(body), now_ms=NOW_MS).delivery_key
 
     first = key()
 
@@ -185,7 +198,7 @@ def test_without_an_id_the_delivery_key_is_what_a_retry_repeats(identifier: obje
 def test_without_an_id_two_topics_are_two_deliveries_also_when_only_the_header_tells_them_apart() -> None:
     keys = {
         elasticpath(open=True)
-        .receive(webhook({"payload": order()}, {"x-moltin-integration-trigger": topic}))
+        .receive(webhook({"payload": order()}, {"x-moltin-integration-trigger": topic}), now_ms=NOW_MS)
         .delivery_key
         for topic in ("order.paid", "order.updated")
     }
@@ -196,7 +209,7 @@ def test_without_an_id_two_topics_are_two_deliveries_also_when_only_the_header_t
 def test_ids_too_long_for_a_number_still_differ() -> None:
     keys = {
         elasticpath()
-        .receive(webhook(b'{"triggered_by":"order.paid","id":1234567890123456789012%d}' % last))
+        .receive(webhook(b'{"triggered_by":"order.paid","id":1234567890123456789012%d}' % last), now_ms=NOW_MS)
         .delivery_key
         for last in (1, 2)
     }
@@ -221,7 +234,7 @@ def test_ids_too_long_for_a_number_still_differ() -> None:
 def test_the_entity_is_what_must_stay_in_order(topic: str, payload: object, entity: str) -> None:
     body = {"id": "e-1", "triggered_by": topic, "payload": payload}
 
-    assert elasticpath().receive(webhook(body)).entity == entity
+    assert elasticpath().receive(webhook(body), now_ms=NOW_MS).entity == entity
 
 
 @pytest.mark.parametrize(
@@ -229,14 +242,14 @@ def test_the_entity_is_what_must_stay_in_order(topic: str, payload: object, enti
     [("order.created", 1_709_287_200_000), ("order.paid", 1_709_287_500_250), ("customer.created", 1_709_287_500_250)],
 )
 def test_the_time_is_the_orders_creation_or_else_its_last_change(topic: str, at_ms: int) -> None:
-    assert elasticpath().receive(webhook({**PAID, "triggered_by": topic})).occurred_at_ms == at_ms
+    assert elasticpath().receive(webhook({**PAID, "triggered_by": topic}), now_ms=NOW_MS).occurred_at_ms == at_ms
 
 
 @pytest.mark.parametrize("meta", [None, {}, {"timestamps": {"updated_at": 5}}, {"timestamps": []}])
 def test_without_a_time_there_is_none(meta: object) -> None:
     body = {**PAID, "payload": order(meta=meta)}
 
-    assert elasticpath().receive(webhook(body)).occurred_at_ms is None
+    assert elasticpath().receive(webhook(body), now_ms=NOW_MS).occurred_at_ms is None
 
 
 @pytest.mark.parametrize(
@@ -245,7 +258,7 @@ def test_without_a_time_there_is_none(meta: object) -> None:
     ids=["object", "text", "array", "flat"],
 )
 def test_older_forms_are_filed_alike(resources: object) -> None:
-    received = elasticpath().receive(webhook(envelope(resources=resources)))
+    received = elasticpath().receive(webhook(envelope(resources=resources)), now_ms=NOW_MS)
 
     assert received.entity == f"order:{ORDER_ID}"
     assert received.occurred_at_ms == 1_709_287_500_250
@@ -264,7 +277,7 @@ def test_of_the_body_only_the_secret_is_changed_and_of_the_headers_a_few_are_kep
         "x-moltin-integration-trigger": "order.paid",
     }
 
-    received = elasticpath().receive(Webhook(headers, raw))
+    received = elasticpath().receive(Webhook(headers, raw), now_ms=NOW_MS)
 
     assert received.body == raw.replace(SECRET.encode(), b"")
     assert sorted(received.headers) == ["content-type", "user-agent", "x-moltin-integration-trigger"]
@@ -286,8 +299,8 @@ def test_no_secret_ever_gets_through(secret: str, seed: int, escapes: float, dat
         written(body, random, escapes=escapes).encode(),
     )
 
-    received = elasticpath(secret=[secret]).receive(came)
-    opened = elasticpath(open=True).receive(came)
+    received = elasticpath(secret=[secret]).receive(came, now_ms=NOW_MS)
+    opened = elasticpath(open=True).receive(came, now_ms=NOW_MS)
     kept = elasticpath(secret=[secret]).strip(came)
 
     for result in (received, opened):
@@ -320,7 +333,7 @@ def strings(value: Any) -> list[str]:
 def test_a_short_secret_goes_from_its_own_field(secret: str, escapes: float) -> None:
     body = written({**PAID, "configuration": {"secret_key": secret}}, Random(0), escapes=escapes)
 
-    received = elasticpath(open=True).receive(webhook(body.encode(), {}))
+    received = elasticpath(open=True).receive(webhook(body.encode(), {}), now_ms=NOW_MS)
 
     assert json.loads(received.body) == {**PAID, "configuration": {"secret_key": ""}}
 
@@ -396,7 +409,7 @@ def test_any_bytes_and_headers_are_received_or_refused(body: bytes, headers: dic
     came = Webhook(headers, body)
     source.strip(came)
     try:
-        received = source.receive(came)
+        received = source.receive(came, now_ms=NOW_MS)
     except Refused:
         return
 
