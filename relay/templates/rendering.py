@@ -13,11 +13,11 @@ import orjson
 
 import relay
 from relay.model import Json, JsonObject
-from relay.templates.conformance import departures
 from relay.templates.diagnostics import Diagnostic, TemplateFailure
 from relay.templates.engine import Engine
 from relay.templates.guard import Finding, check_shape, check_size
 from relay.templates.helpers.instants import iso_milliseconds
+from relay.templates.specification import departures
 from relay.templates.template import Template
 from relay.templates.tracking_plan import Plan
 

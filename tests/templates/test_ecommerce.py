@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.codes import CODES
-from relay.templates.conformance import MOST_FINDINGS, departures, nearest_event
 from relay.templates.ecommerce import EVENTS, TRAITS
 from relay.templates.guard import check_shape
 from relay.templates.rendering import RenderResult, Warned, render_calls
+from relay.templates.specification import MOST_FINDINGS, departures, nearest_event
 from tests.templates.making import CUSTOMER_EVENTS, ENGINE, ORDER_EVENTS, bindings, customer, of_text, order, packaged
 from tests.templates.making import render as rendered
 
