@@ -6,6 +6,7 @@ the event: nothing but codes, places, names and types leaves this module.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -76,8 +77,9 @@ class ReferenceEngine:
             tree = expression.ast
             bound = {name: utilities.convert_nulls(value) for name, value in bindings.items()}
             bound |= {NOW_BINDING: now_ms, **trail.bindings()}
-            result = expression.evaluate(orjson.loads(document_json), bound)
-            text = None if result is None else orjson.dumps(utilities.convert_nulls(result)).decode()
+            document = orjson.loads(document_json)
+            result = expression.evaluate(utilities.NULL_VALUE if document is None else document, bound)
+            text = None if result is None else _json(utilities.convert_nulls(result))
         except Exception as error:
             return Traced(trail, tree, failed=_failed(error, trail, tree))
         return Traced(trail, tree, text)
@@ -107,6 +109,7 @@ def _compiled(text: str) -> Any:
     prelude = prelude_for(text)
     expression = module.Jsonata(prelude.wrap(text))
     expression.set_output_convert_nulls(False)
+    expression.set_validate_input(False)  # it comes from JSON
     for name, function in prelude.functions.items():
         expression.register_lambda(name, partial(_with_nulls, module.utils.Utils, function))
     for node in nodes_of(expression.ast):
@@ -122,6 +125,13 @@ def _failed(error: Exception, trail: Trail, tree: Node | None) -> Failed:
         return Failed("", trail, tree, str(ours), isinstance(ours, LimitExceeded))
     called = getattr(trail.working[-1], "procedure", None) if trail.working else None
     return Failed(code_of(error, str(getattr(called, "value", ""))), trail, tree)
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # Whole numbers may be larger than orjson takes.
+        return json.dumps(value, allow_nan=False)
 
 
 def _with_nulls(utilities: Any, function: Callable[..., Any], *arguments: Any) -> Any:
