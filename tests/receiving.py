@@ -58,12 +58,12 @@ class Receiver(SegmentLookalike):
     @property
     def orders(self) -> list[str]:
         """Orders of the calls that were stored."""
-        return [call["properties"]["order_id"] for call in self.stored]
+        return [call["properties"]["order_id"] for call in self.stored if call["type"] == "track"]
 
 
 def names(calls: Calls, order: str) -> bool:
     """Whether a call of this order is among them."""
-    return any(call["properties"]["order_id"] == order for call in calls)
+    return any(call.get("properties", {}).get("order_id") == order for call in calls)
 
 
 def answering(status: int, body: str = "", **headers: str) -> Rule:

@@ -88,8 +88,6 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Tell all of one event: webhook, calls, attempts, outcomes. Shows personal data."""
-    from rich.console import Console
-
     from relay.cli import showing
 
     told = with_journal(context, lambda journal: journal.timeline(EventId(event_id)))
@@ -98,7 +96,7 @@ def show(
     if as_json:
         print_json(showing.as_json(told))
     else:
-        showing.timeline(told, Console())
+        showing.timeline(told, showing.console())
 
 
 def quarantine(
@@ -109,8 +107,6 @@ def quarantine(
     as_json: JsonOption = False,
 ) -> None:
     """List requests that were not genuine or not readable, or show one. Their secrets are not kept."""
-    from rich.console import Console
-
     from relay.cli import showing
 
     if item is not None:
@@ -120,27 +116,25 @@ def quarantine(
         if as_json:
             print_json(showing.as_json(found))
         else:
-            showing.quarantined(found, Console())
+            showing.quarantined(found, showing.console())
         return
     items = with_journal(context, lambda journal: journal.quarantined(source, limit=limit))
     if as_json:
         print_json([showing.as_json(entry) for entry in items])
     elif items:
-        Console().print(showing.quarantine_table(items))
+        showing.console().print(showing.quarantine_table(items))
     else:
         typer.echo("Nothing is in quarantine.")
 
 
 def _list(context: typer.Context, chosen: Selection, limit: int, as_json: bool) -> None:
-    from rich.console import Console
-
     from relay.cli import showing
 
     found = with_journal(context, lambda journal: journal.find(chosen, limit=limit))
     if as_json:
         print_json([showing.as_json(event) for event in found])
     elif found:
-        Console().print(showing.events_table(found))
+        showing.console().print(showing.events_table(found))
         if len(found) == limit:
             typer.echo(f"The newest {limit}; --limit shows more.")
     else:

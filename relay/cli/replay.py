@@ -67,22 +67,21 @@ def replay(
         raise RelayError("bad_argument", "Nothing says which events to replay.", "Name ids or a filter, or --all.")
 
     async def work(journal: Journal) -> tuple[int, list[EventSummary], int]:
-        from relay.pipeline.replay import replay as replayed
+        from relay.pipeline import replay as pipeline
 
         sample = [*await journal.find(chosen, limit=SAMPLE)]
+        if not run:
+            return len(await pipeline.originals(journal, chosen)), sample, 0
         appended = 0
-        if run:
-            async for appended in replayed(journal, chosen, now_ms()):
-                if not as_json:
-                    typer.echo(f"\rappended {appended}", nl=False, err=True)
-        return await journal.count(chosen), sample, appended
+        async for appended in pipeline.replay(journal, chosen, now_ms()):
+            if not as_json:
+                typer.echo(f"\rappended {appended}", nl=False, err=True)
+        return appended, sample, appended
 
     _tell(*with_journal(context, work), run=run, as_json=as_json)
 
 
 def _tell(count: int, sample: list[EventSummary], appended: int, *, run: bool, as_json: bool) -> None:
-    from rich.console import Console
-
     from relay.cli import showing
 
     if as_json:
@@ -92,5 +91,5 @@ def _tell(count: int, sample: list[EventSummary], appended: int, *, run: bool, a
         typer.echo(f"\r{appended} events are in the replay lane; a running relay works them now.")
         return
     if sample:
-        Console().print(showing.events_table(sample))
+        showing.console().print(showing.events_table(sample))
     typer.echo(f"{count} events would be replayed. Add --run to do it.")

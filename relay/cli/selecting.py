@@ -48,7 +48,7 @@ def selection(
 ) -> Selection:
     """Raises RelayError `bad_argument` for a time that cannot be read."""
     return Selection(
-        event_ids=[EventId(event_id) for event_id in event_ids or ()],
+        event_ids=tuple(EventId(event_id) for event_id in event_ids or ()),
         source=source,
         topic=topic,
         key=key,

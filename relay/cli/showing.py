@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,6 +27,14 @@ COLOURS = {
     OutcomeKind.IGNORED: "yellow",
     OutcomeKind.DEAD: "red",
 }
+
+WIDE = 240
+
+
+def console() -> Console:
+    """As wide as the terminal; wide where there is none, since a folded code is not found by `grep`."""
+    wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=WIDE if wide else None)
 
 
 def moment(at_ms: int | None) -> str:
@@ -111,7 +121,7 @@ def attempts_table(attempts: Sequence[Attempt]) -> Table:
 
 
 def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
-    table = _table("at", "call", "destination", "outcome", "why", "detail, and what to do")
+    table = _table("at", "call", "destination", "outcome", "code", "detail, and what to do")
     for outcome in outcomes:
         known = CODES.get(outcome.code)
         told = [outcome.detail]

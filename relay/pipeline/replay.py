@@ -19,17 +19,17 @@ async def replay(journal: Journal, selection: Selection, now_ms: int) -> AsyncIt
 
     An event that was replayed before is meant by its original.
     """
-    originals = await _chosen(journal, selection)
+    chosen = await originals(journal, selection)
     done = 0
-    for start in range(0, len(originals), PAGE_EVENTS):
-        events = await journal.events(originals[start : start + PAGE_EVENTS])
+    for start in range(0, len(chosen), PAGE_EVENTS):
+        events = await journal.events(chosen[start : start + PAGE_EVENTS])
         await journal.append_many([_anew(event, now_ms) for event in events])
         done += len(events)
         yield done
 
 
-async def _chosen(journal: Journal, selection: Selection) -> Sequence[EventId]:
-    """Ids of the originals, each once, oldest first."""
+async def originals(journal: Journal, selection: Selection) -> Sequence[EventId]:
+    """Ids of what `replay` appends anew, each once, oldest first."""
     ids: set[EventId] = set()
     before: EventId | None = None
     while page := await journal.find(selection, limit=PAGE_EVENTS, before=before):
