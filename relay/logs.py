@@ -28,8 +28,8 @@ SHORTEST_MASKED = 4
 """A shorter secret is no secret, and hiding it would blacken half of every line."""
 
 _ROOT = "relay"
-_QUIET = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "uvicorn.access": logging.WARNING}
-_FOREIGN = ("uvicorn", "uvicorn.error", *_QUIET)
+_QUIET = dict.fromkeys(("httpx", "httpcore", "uvicorn.access", "uvicorn.error", "watchfiles"), logging.WARNING)
+_FOREIGN = ("uvicorn", *_QUIET)
 _RESERVED = {"time", "level", "logger", "event", "exception"}
 _DEEPEST = 4
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -44,7 +43,8 @@ class Reloading:
 
     async def reload(self) -> None:
         """Read the folder again, and take it over if every template in it is good."""
-        reloaded = await asyncio.to_thread(self._library.reload)
+        # Not in a thread: the engine's compiled forms must not outlive theirs, and only what changed is compiled.
+        reloaded = self._library.reload()
         self.problems = reloaded.problems
         for problem in reloaded.problems:
             self._log.error("template_refused", problem=problem.log_line())

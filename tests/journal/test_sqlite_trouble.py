@@ -205,3 +205,19 @@ async def test_a_reader_that_met_trouble_reads_again(journal: SqliteJournal, pat
 
     assert (await journal.gate("segment")).failures == 0
     assert await journal.count(Selection()) == 1
+
+
+async def test_a_journal_restored_from_a_compact_copy_gets_its_mode_back(path: Path, tmp_path: Path) -> None:
+    first = await SqliteJournal.open(path)
+    await first.append(event("a"))
+    await first.close()
+    copy = tmp_path / "copy.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("vacuum into ?", (str(copy),))
+
+    restored = await SqliteJournal.open(copy)
+
+    assert await restored.count(Selection()) == 1
+    await restored.close()
+    with closing(sqlite3.connect(copy)) as database:
+        assert database.execute("pragma journal_mode").fetchone() == ("wal",)

@@ -44,11 +44,12 @@ def _migrate(database: sqlite3.Connection, path: Path, partitions: int) -> int:
             "journal_newer",
             f"The journal {path} has schema {_version(database)}; this relay knows {len(steps)}.",
         )
-    if _version(database) == len(steps):
-        return _partitions(database)
     database.execute("pragma auto_vacuum = incremental")
+    # Also for a file that is up to date: one restored from `vacuum into` has lost this mode.
     if _journal_mode(database) != "wal":
         raise sqlite3.OperationalError("its file system has no shared memory, which the write-ahead log needs")
+    if _version(database) == len(steps):
+        return _partitions(database)
     database.execute("begin immediate")
     for number, step in enumerate(steps[_version(database) :], start=_version(database) + 1):
         for statement in statements(step):
