@@ -67,6 +67,7 @@ def build_renderer(options: RelayOptions, templates: Snapshot, engine: Engine | 
         tracking={name: tracking(source) for name, source in options.sources.items()},
         templates=templates,
         engine=engine or FastEngine(limits(options.templates)),
+        strict=options.templates.strict,
     )
 
 

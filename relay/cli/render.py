@@ -29,7 +29,13 @@ def render(
 
     rendered = render_body(frame(context).load(), source, _read(file), now_ms())
     if as_json:
-        print_json({"calls": [_call(call.text) for call in rendered.calls], "outcomes": _outcomes(rendered)})
+        print_json(
+            {
+                "calls": [_call(call.text) for call in rendered.calls],
+                "outcomes": _outcomes(rendered),
+                "warnings": [*map(str, rendered.warnings)],
+            }
+        )
     else:
         _print(rendered)
     if any(outcome.kind == "dead" for outcome in rendered.outcomes):
@@ -60,6 +66,8 @@ def _print(rendered: Rendered) -> None:
     for call in rendered.calls:
         console.print(f"[bold]{call.tracked_event}[/] template {call.template_version}, message id {call.message_id}")
         console.print_json(call.text)
+    for warned in rendered.warnings:
+        typer.secho(f"warning: {warned}", fg="yellow")
     for outcome in rendered.outcomes:
         _explain(outcome)
 

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, BinaryIO
 
 from relay.model import Event, NewCall, NewOutcome
-from relay.pipeline.render import Rendered, Task
+from relay.pipeline.render import Rendered, Task, Warned
 
 _LENGTH = struct.Struct(">Q")
 _EVENT = attrgetter(*Event.__slots__)
@@ -54,11 +54,19 @@ def tasks_got(sent: Sequence[Any]) -> list[Task]:
 
 
 def rendered_sent(rendered: Sequence[Rendered]) -> list[Any]:
-    return [([*map(_CALL, made.calls)], [*map(_OUTCOME, made.outcomes)], [*made.keys]) for made in rendered]
+    return [
+        ([*map(_CALL, made.calls)], [*map(_OUTCOME, made.outcomes)], [*made.keys], [*map(tuple, made.warnings)])
+        for made in rendered
+    ]
 
 
 def rendered_got(sent: Sequence[Any]) -> list[Rendered]:
     return [
-        Rendered([NewCall(*call) for call in calls], [NewOutcome(*outcome) for outcome in outcomes], keys)
-        for calls, outcomes, keys in sent
+        Rendered(
+            [NewCall(*call) for call in calls],
+            [NewOutcome(*outcome) for outcome in outcomes],
+            keys,
+            [Warned(*warned) for warned in warnings],
+        )
+        for calls, outcomes, keys, warnings in sent
     ]

@@ -15,6 +15,9 @@ class Observer(Protocol):
 
     def attempt(self, destination: str, verdict: str, code: str, duration_s: float, calls: int) -> None: ...
 
+    def warned(self, source: str, tracked_event: str, code: str) -> None:
+        """A call departs from the specification or the tracking plan and is sent all the same."""
+
 
 class Silent:
     """Observes nothing; for commands that render without serving."""
@@ -26,4 +29,7 @@ class Silent:
         pass
 
     def attempt(self, destination: str, verdict: str, code: str, duration_s: float, calls: int) -> None:
+        pass
+
+    def warned(self, source: str, tracked_event: str, code: str) -> None:
         pass

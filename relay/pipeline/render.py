@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from relay import logs
 from relay.journal.protocol import CursorMoved, Journal, JournalUnavailable
@@ -20,6 +20,17 @@ BATCH_EVENTS = 100
 JOURNAL_RETRY_S = 1.0
 
 
+class Warned(NamedTuple):
+    """A call departs from the specification or the tracking plan and is sent all the same."""
+
+    tracked_event: str
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.tracked_event}: {self.detail} [{self.code}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """What became of one event."""
@@ -27,6 +38,7 @@ class Rendered:
     calls: Sequence[NewCall]
     outcomes: Sequence[NewOutcome]
     keys: Sequence[str]
+    warnings: Sequence[Warned] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +181,9 @@ class RenderLine:
         if calls:
             self._wakeups.wake_delivery(stage.partition)
         self._report(outcomes)
+        for result in rendered:
+            for warned in result.warnings:
+                self._observer.warned(self._name, warned.tracked_event, warned.code)
 
     def _report(self, outcomes: Sequence[NewOutcome]) -> None:
         for outcome in outcomes:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from relay.model import Event, JsonObject, NewCall, NewOutcome, OutcomeKind
-from relay.pipeline.render import Rendered, Task, ended
+from relay.pipeline.render import Rendered, Task, Warned, ended
 from relay.sources.contract import Source
 from relay.templates.diagnostics import TemplateFailure
 from relay.templates.engine import Engine
@@ -42,12 +42,19 @@ class EventRenderer:
     """Renders events, one after the other, in the calling thread."""
 
     def __init__(
-        self, *, sources: Mapping[str, Source], tracking: Mapping[str, Tracking], templates: Snapshot, engine: Engine
+        self,
+        *,
+        sources: Mapping[str, Source],
+        tracking: Mapping[str, Tracking],
+        templates: Snapshot,
+        engine: Engine,
+        strict: bool,
     ) -> None:
         self._sources = sources
         self._tracking = tracking
         self._templates = templates
         self._engine = engine
+        self._strict = strict
 
     def __call__(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]:
         return [self._guarded(source, task, now_ms) for task in tasks]
@@ -78,6 +85,7 @@ class EventRenderer:
             return _without_calls(event, OutcomeKind.IGNORED, code, event.topic, now_ms, keys)
         calls: list[NewCall] = []
         outcomes: list[NewOutcome] = []
+        warnings: list[Warned] = []
         for tracked_event in tracked_events:
             template = self._templates.source_template(source.platform, tracked_event)
             if template is None:
@@ -85,31 +93,31 @@ class EventRenderer:
                 outcomes.append(ended(event.id, OutcomeKind.IGNORED, "no_template", detail, now_ms))
                 continue
             for index, document in enumerate(documents):
-                made, failed = self._apply(template, document, event, name, index, now_ms)
-                calls.extend(made)
-                outcomes.extend(failed)
-        return Rendered(calls, outcomes, keys)
+                try:
+                    result = self._apply(template, document, event, name, index)
+                except TemplateFailure as failure:
+                    detail = f"{tracked_event}: {failure}"
+                    outcomes.append(ended(event.id, OutcomeKind.DEAD, failure.code, detail, now_ms))
+                    continue
+                calls.extend(_calls(result, event, template))
+                outcomes.extend(_problems(result, event, tracked_event, now_ms))
+                warnings.extend(Warned(tracked_event, found.code, found.detail) for found in result.warnings)
+        return Rendered(calls, outcomes, keys, warnings)
 
-    def _apply(
-        self, template: Template, document: JsonObject, event: Event, source: str, index: int, now_ms: int
-    ) -> tuple[list[NewCall], list[NewOutcome]]:
-        tracked_event = template.tracked_event
-        try:
-            result = render_calls(
-                self._engine,
-                template,
-                document,
-                bindings(event, self._tracking[source].settings),
-                source=source,
-                tracked_event=tracked_event,
-                delivery_key=event.delivery_key if index == 0 else f"{event.delivery_key}#{index}",
-                occurred_at_ms=event.occurred_at_ms,
-                received_at_ms=event.received_at_ms,
-            )
-        except TemplateFailure as failure:
-            detail = f"{tracked_event}: {failure}"
-            return [], [ended(event.id, OutcomeKind.DEAD, failure.code, detail, now_ms)]
-        return _calls(result, event, template), _problems(result, event, tracked_event, now_ms)
+    def _apply(self, template: Template, document: JsonObject, event: Event, source: str, index: int) -> RenderResult:
+        """Raises `TemplateFailure`."""
+        return render_calls(
+            self._engine,
+            template,
+            document,
+            bindings(event, self._tracking[source].settings),
+            source=source,
+            tracked_event=template.tracked_event,
+            delivery_key=event.delivery_key if index == 0 else f"{event.delivery_key}#{index}",
+            occurred_at_ms=event.occurred_at_ms,
+            received_at_ms=event.received_at_ms,
+            strict=self._strict,
+        )
 
 
 def bindings(event: Event, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,8 @@ class Source(Protocol):
         ``was_presented`` tells whether a secret is the one that came with it. The default is of
         platforms that sign: the stripped webhook has all that `receive` needs. Raises `Refused`.
         """
-        return self.receive(Webhook(orjson.loads(item.headers), item.body))
+        # A signature must have been fresh when it came, not now.
+        return self.receive(Webhook(orjson.loads(item.headers), item.body), now_ms=item.received_at_ms)
 
     def documents(self, event: Event, fetched: Mapping[str, Any]) -> Sequence[JsonObject]:
         """The normalised bodies a template gets as ``$``: usually one.

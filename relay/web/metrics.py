@@ -40,6 +40,12 @@ class Metrics:
             ["name", "outcome", "code"],
             registry=self.registry,
         )
+        self._warnings = Counter(
+            "relay_template_warnings",
+            "Calls that depart from the specification or the tracking plan, and were sent all the same.",
+            ["source", "tracked_event", "code"],
+            registry=self.registry,
+        )
         self._attempts = Counter(
             "relay_attempts",
             "Requests to a destination by verdict.",
@@ -89,6 +95,9 @@ class Metrics:
         self._attempts.labels(destination, str(verdict), code).inc()
         self._attempt_calls.labels(destination, str(verdict)).inc(calls)
         self._attempt_seconds.labels(destination).observe(duration_s)
+
+    def warned(self, source: str, tracked_event: str, code: str) -> None:
+        self._warnings.labels(source, tracked_event, code).inc()
 
     def commit(self, duration_s: float) -> None:
         self._commit_seconds.observe(duration_s)
