@@ -19,6 +19,7 @@ from relay.demo.samples import Sample, samples
 from relay.demo.segment import SegmentLookalike
 from relay.demo.serving import serve
 from relay.model import Selection
+from relay.pipeline.wakeups import Stopping
 from relay.settings.loading import load
 from relay.web import server
 
@@ -66,6 +67,10 @@ async def tell(console: Console, *, once: bool, port: int) -> bool:
                     if not once:
                         _invite(console, relay, segment_url, folder)
                         await signals.first.wait()
+                except (Stopping, httpx.TransportError):
+                    if not signals.first.is_set():
+                        raise
+                    right = False  # Ctrl-C in the middle.
                 finally:
                     signals.caught()
     return right
