@@ -113,6 +113,17 @@ CODES: dict[str, Code] = {
         "The commerce API refuses the credentials; rendering of the source waits.",
         "Mend sources.<name>.commerce; `relay check` tries it.",
     ),
+    # -- privacy
+    "forgotten": Code("What it held was erased at somebody's request before it was sent.", "Nothing."),
+    "privacy_done": Code(
+        "The platform asked to erase data of a customer or shop, and it was done.", "Nothing; `relay audit` lists it."
+    ),
+    "privacy_unread": Code(
+        "A privacy request cannot be read, and nothing was erased.", "See `relay show`, and use `relay forget`."
+    ),
+    "data_request": Code(
+        "The platform asks for what is kept of a customer.", "`relay export --event ID` writes it; pass it on in time."
+    ),
     # -- delivery
     "accepted": Code("The destination took the bytes.", "Nothing."),
     "test_mode": Code("The destination is in test mode: nothing was sent.", 'Set mode = "live".'),

@@ -161,6 +161,22 @@ class PrivacyRequest:
     subjects: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """That a privacy request was carried out: how much it concerned, and not whom.
+
+    ``event_id`` is the platform's request; None when a person asked.
+    """
+
+    at_ms: int
+    source: str
+    kind: PrivacyKind
+    event_id: EventId | None
+    events: int
+    calls: int
+    quarantined: int
+
+
 SubjectKind: TypeAlias = Literal["customer", "email", "order", "shop"]
 
 

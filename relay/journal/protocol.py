@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from relay.codes import RelayError
 from relay.model import (
     Appended,
+    Audit,
     Backlog,
     CallBatch,
     Event,
@@ -49,6 +50,20 @@ class Dropped:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Events that may be about somebody, ascending; ``then`` is where to go on, None at the end."""
+
+    event_ids: Sequence[EventId]
+    then: EventId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    events: int
+    calls: int
+
+
 class Journal(Protocol):
     """Three append-only logs, and cursors that move in the transaction that writes a stage's result.
 
@@ -71,6 +86,12 @@ class Journal(Protocol):
         """
 
     async def quarantine(self, item: NewQuarantined) -> QuarantineId: ...
+
+    async def release(self, items: Sequence[tuple[QuarantineId, NewEvent]]) -> Sequence[Appended | None]:
+        """Append what stands in quarantine as events and take it out there, in one transaction.
+
+        None for what is not there any more: that is not appended.
+        """
 
     # -- stages
     async def open_stage(self, name: str, start: Literal["beginning", "now"]) -> None:
@@ -149,6 +170,9 @@ class Journal(Protocol):
     async def quarantined(self, source: str | None, *, limit: int) -> Sequence[Quarantined]:
         """Newest first."""
 
+    async def read_quarantine(self, source: str | None, *, after: QuarantineId, limit: int) -> Sequence[Quarantined]:
+        """Oldest first, behind ``after``. Large ones make it fewer; it is empty at the end only."""
+
     async def quarantined_one(self, quarantine_id: QuarantineId) -> Quarantined | None: ...
 
     async def backlogs(self, names: Sequence[str]) -> Sequence[Backlog]:
@@ -177,6 +201,37 @@ class Journal(Protocol):
         and those with a dead letter younger than ``dead_before_ms``. Delivered message ids stay,
         so that nothing is sent twice.
         """
+
+    # -- privacy
+    async def candidates(self, source: str, keys: Sequence[str] | None, *, after: EventId) -> Candidates:
+        """Events of a source that have one of the search keys, or none at all; None means every event.
+
+        Forgotten ones are left out. One step of many, so that none takes long.
+        """
+
+    async def forget(self, event_ids: Sequence[EventId], *, at_ms: int) -> Forgotten:
+        """Erase all about these events and the replays of them, in small transactions.
+
+        Bodies, headers, entities, search keys, fetched documents, the texts of calls, details of
+        outcomes, and requests and answers of the attempts that had such a call. The rows stay: ids,
+        topic, delivery key, times, message ids, and how they ended; a dead letter has ended as
+        ``skipped`` then, with the code ``forgotten``. An event not rendered yet comes with
+        ``forgotten_at_ms``, a call not delivered yet with an empty text. What work in hand writes
+        afterwards is cleaned in the same way.
+        """
+
+    async def forget_quarantined(self, ids: Sequence[QuarantineId]) -> int: ...
+
+    async def scrub(self, *, rewrite: bool = False) -> bool:
+        """Make sure that what was erased cannot be read in the journal's files; False when it is too busy now.
+
+        Small journals are rewritten for that, large ones only with ``rewrite``: intake waits meanwhile.
+        """
+
+    async def record_audit(self, audit: Audit) -> None: ...
+
+    async def audits(self, *, limit: int) -> Sequence[Audit]:
+        """Newest first. Kept for ever."""
 
     async def check(self) -> None:
         """Prove that the journal can write and read. Raises `JournalUnavailable`."""

@@ -74,6 +74,9 @@ def plan(
     items: list[Item] = []
     seen: set[str] = set()
     for call in calls:
+        if not call.text:
+            items.append(Item(call, None, outcome(name, call, OutcomeKind.SKIPPED, "forgotten", "", at_ms)))
+            continue
         if call.message_id in delivered:
             ended = outcome(name, call, OutcomeKind.DUPLICATE, "already_delivered", "", at_ms)
             items.append(Item(call, None, ended))

@@ -23,8 +23,9 @@ async def replay(journal: Journal, selection: Selection, now_ms: int) -> AsyncIt
     done = 0
     for start in range(0, len(chosen), PAGE_EVENTS):
         events = await journal.events(chosen[start : start + PAGE_EVENTS])
-        await journal.append_many([_anew(event, now_ms) for event in events])
-        done += len(events)
+        kept = [event for event in events if event.forgotten_at_ms is None]
+        await journal.append_many([_anew(event, now_ms) for event in kept])
+        done += len(kept)
         yield done
 
 

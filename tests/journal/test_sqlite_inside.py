@@ -12,10 +12,20 @@ from typing import Any
 
 import pytest
 
-from relay.journal.sqlite import SqliteJournal, appending, finding, reading, retention, settling, showing, standing
+from relay.journal.sqlite import (
+    SqliteJournal,
+    appending,
+    finding,
+    forgetting,
+    reading,
+    retention,
+    settling,
+    showing,
+    standing,
+)
 from relay.journal.sqlite.connecting import open_writer
 from relay.journal.sqlite.schema import migrations, prepare, statements
-from relay.model import EventId, Gate, OutcomeKind, QuarantineId, Selection
+from relay.model import Audit, Call, CallId, EventId, Gate, OutcomeKind, PrivacyKind, QuarantineId, Selection
 from tests.journal.making import DELIVER, NOW_MS, RENDER, Line, attempt, call, ended, event, quarantined
 
 
@@ -55,6 +65,52 @@ async def test_the_file_shrinks_when_most_of_it_was_dropped(tmp_path: Path) -> N
     await journal.close()
 
 
+async def test_what_was_forgotten_is_in_no_file_any_more(tmp_path: Path) -> None:
+    """Bodies in the row, and such as overflow it; keys in the middle of an index; what lies between is kept."""
+    path = tmp_path / "relay.db"
+    journal = await SqliteJournal.open(path)
+    line = Line(journal)
+    marker, kept = b"forget-me", b"keep-me"
+
+    def personal(number: int) -> bytes:
+        return b'{"email":"%s-%d@shop.example"}' % (marker if number % 3 else kept, number) * (1 + number * 17 % 60)
+
+    events = [event(str(n), body=personal(n), entity=personal(n)[:40].decode()) for n in range(600)]
+    ids = await line.append(*events)
+    await line.render_all(text=f"{marker.decode()} in a call")
+    await line.deliver_all(detail=marker.decode())
+    for number in range(20):
+        await journal.quarantine(quarantined(number, body=personal(number + 1)))
+    assert _count_in_files(path, marker) > 1000
+
+    await journal.forget([event_id for number, event_id in enumerate(ids) if number % 3], at_ms=NOW_MS)
+    await journal.forget_quarantined([item.id for item in await journal.quarantined(None, limit=100)])
+    assert await journal.scrub()
+    assert _count_in_files(path, b"forget-me-") == 0
+    assert (await journal.events([ids[3]]))[0].body == personal(3)
+    await journal.close()
+
+
+async def test_scrubbing_waits_for_no_reader(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    journal = await SqliteJournal.open(path)
+    (gone,) = [answer.event_id for answer in await journal.append_many([event("a", body=b"forget-me")])]
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("begin")
+        reader.execute("select count(*) from events").fetchone()
+        await journal.forget([gone], at_ms=NOW_MS)
+        assert not await journal.scrub()
+        reader.execute("commit")
+    assert await journal.scrub()
+    assert _count_in_files(path, b"forget-me") == 0
+    await journal.append(event("b"))
+    await journal.close()
+
+
+def _count_in_files(path: Path, text: bytes) -> int:
+    return sum(file.read_bytes().count(text) for file in path.parent.iterdir())
+
+
 async def _pages(journal: SqliteJournal, path: Path) -> int:
     await journal.check()
     with closing(sqlite3.connect(path)) as file:
@@ -77,6 +133,9 @@ def test_a_migration_is_cut_into_its_statements() -> None:
 # -- query plans
 
 
+CALL = Call(CallId(1), EventId(1), "order_completed", "m", "{}", "v1", NOW_MS)
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     prepare(tmp_path / "relay.db", 2)
@@ -92,6 +151,24 @@ def _intake(database: sqlite3.Connection) -> None:
     appending.quarantine(database, quarantined(), 1, 1)
     appending.quarantine(database, quarantined(body=b"x" * 100_000), 1, 1)
     appending.store_fetched(database, EventId(1), {"order": {}})
+
+
+def _forgetting(database: sqlite3.Connection) -> None:
+    event_id = EventId(1)
+    forgetting.candidates(database, "shop", ["k"], EventId(0))
+    forgetting.candidates(database, "shop", None, EventId(0))
+    forgetting.forget(database, [event_id], NOW_MS)
+    forgetting.forget(database, [event_id], NOW_MS)
+    forgetting.record_audit(database, Audit(NOW_MS, "shop", PrivacyKind.DATA_REQUEST, None, 0, 0, 0))
+    forgetting.audits(database, 10)
+    forgetting.rendered_forgotten(database, 0, 10, [], [], [])
+    forgetting.delivered_forgotten(database, DELIVER, 0, 10, [])
+    forgetting.attempt_forgotten(database, attempt(reading.read_calls(database, DELIVER, 10).calls or [CALL]))
+    appending.append_events(database, [event("late", replay_of=1)])
+    item = showing.read_quarantine(database, "shop", QuarantineId(0), 10)[0]
+    showing.read_quarantine(database, None, QuarantineId(0), 10)
+    appending.release(database, [(item.id, event("released"))])
+    forgetting.forget_quarantined(database, [item.id])
 
 
 def _rendering(database: sqlite3.Connection) -> None:
@@ -153,6 +230,7 @@ HARMLESS = re.compile(
     r"|SCAN \w+ VIRTUAL TABLE"  # json_each
     r"|SCAN seen$"  # a row for each source
     r"|SCAN chain$"  # an event and what it replays
+    r"|SCAN audit$"  # from its newest row to the limit
 )
 
 
@@ -165,6 +243,7 @@ def test_every_statement_uses_an_index(database: sqlite3.Connection) -> None:
         _standing,
         _showing,
         _finding,
+        _forgetting,
         _retention,
     ]
     database.set_trace_callback(seen.append)

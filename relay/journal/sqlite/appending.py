@@ -8,7 +8,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from relay.journal.sqlite.rows import Insert, Row, look_up
+from relay.journal.sqlite.forgetting import forget_quarantined, replays_forgotten
+from relay.journal.sqlite.rows import Insert, Row, id_list, look_up
 from relay.model import Appended, EventId, NewEvent, NewQuarantined, QuarantineId
 
 _EVENTS = Insert(
@@ -25,7 +26,9 @@ def append_events(database: sqlite3.Connection, events: Sequence[NewEvent]) -> l
     if not replays:
         return _append_deliveries(database, events)
     deliveries = iter(_append_deliveries(database, [event for event in events if event.replay_of is None]))
-    fresh = iter(_all_new(*_EVENTS.run(database, [_row(event) for event in replays])))
+    appended = _all_new(*_EVENTS.run(database, [_row(event) for event in replays]))
+    replays_forgotten(database, [answer.event_id for answer in appended], replays[0].received_at_ms)
+    fresh = iter(appended)
     return [next(deliveries if event.replay_of is None else fresh) for event in events]
 
 
@@ -72,8 +75,9 @@ def quarantine(database: sqlite3.Connection, item: NewQuarantined, most: int, mo
     Large bodies are kept up to ``most_bytes`` together with what is as new as they.
     """
     cursor = database.execute(
-        "insert into quarantine (source, code, detail, received_at_ms, headers, body) values (?, ?, ?, ?, ?, ?)",
-        (item.source, item.code, item.detail, item.received_at_ms, item.headers, item.body),
+        "insert into quarantine (source, code, detail, received_at_ms, headers, body, verifier)"
+        " values (?, ?, ?, ?, ?, ?, ?)",
+        (item.source, item.code, item.detail, item.received_at_ms, item.headers, item.body, item.verifier),
     )
     new_id = cursor.lastrowid or 0
     # Counting costs as much as there are rows, so it is done for one in a hundredth of the bound.
@@ -93,10 +97,20 @@ def quarantine(database: sqlite3.Connection, item: NewQuarantined, most: int, mo
     return QuarantineId(new_id)
 
 
+def release(database: sqlite3.Connection, items: Sequence[tuple[QuarantineId, NewEvent]]) -> list[Appended | None]:
+    asked = id_list(quarantine_id for quarantine_id, _ in items)
+    rows = database.execute("select id from quarantine where id in (select value from json_each(?))", (asked,))
+    there = {quarantine_id for (quarantine_id,) in rows}
+    appended = iter(append_events(database, [event for quarantine_id, event in items if quarantine_id in there]))
+    forget_quarantined(database, [quarantine_id for quarantine_id, _ in items])
+    return [next(appended) if quarantine_id in there else None for quarantine_id, _ in items]
+
+
 def store_fetched(database: sqlite3.Connection, event_id: EventId, documents: Mapping[str, Any]) -> None:
     for name, document in documents.items():
         database.execute(
-            "insert into fetched (event_id, name, document) values (?, ?, ?)"
+            "insert into fetched (event_id, name, document)"
+            " select ?1, ?2, ?3 where not exists (select 1 from forgotten where event_id = ?1)"
             " on conflict (event_id, name) do update set document = excluded.document",
             (event_id, name, json.dumps(document)),
         )

@@ -6,11 +6,12 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from relay.journal.protocol import Dropped, JournalUnavailable
-from relay.journal.sqlite import appending, finding, reading, settling, showing, standing
+from relay.journal.protocol import Candidates, Dropped, Forgotten, JournalUnavailable
+from relay.journal.sqlite import appending, finding, forgetting, reading, settling, showing, standing
 from relay.journal.sqlite.locking import FileLock
 from relay.journal.sqlite.readers import Readers
 from relay.journal.sqlite.retention import Retention
@@ -18,6 +19,7 @@ from relay.journal.sqlite.schema import prepare
 from relay.journal.sqlite.writer import Writer
 from relay.model import (
     Appended,
+    Audit,
     Backlog,
     CallBatch,
     Event,
@@ -119,6 +121,9 @@ class SqliteJournal:
             lambda db: appending.quarantine(db, item, self._quarantine_limit, self._quarantine_max_bytes)
         )
 
+    async def release(self, items: Sequence[tuple[QuarantineId, NewEvent]]) -> Sequence[Appended | None]:
+        return await self._writer.write(lambda db: appending.release(db, items))
+
     # -- stages
 
     async def open_stage(self, name: str, start: Literal["beginning", "now"]) -> None:
@@ -190,6 +195,9 @@ class SqliteJournal:
     async def quarantined(self, source: str | None, *, limit: int) -> Sequence[Quarantined]:
         return await self._lookups.read(lambda db: showing.quarantined(db, source, limit))
 
+    async def read_quarantine(self, source: str | None, *, after: QuarantineId, limit: int) -> Sequence[Quarantined]:
+        return await self._lookups.read(lambda db: showing.read_quarantine(db, source, after, limit))
+
     async def quarantined_one(self, quarantine_id: QuarantineId) -> Quarantined | None:
         return await self._lookups.read(lambda db: showing.quarantined_one(db, quarantine_id))
 
@@ -220,6 +228,31 @@ class SqliteJournal:
             stages=stages,
             limit=limit,
         )
+
+    # -- privacy
+
+    async def candidates(self, source: str, keys: Sequence[str] | None, *, after: EventId) -> Candidates:
+        return await self._lookups.read(lambda db: forgetting.candidates(db, source, keys, after))
+
+    async def forget(self, event_ids: Sequence[EventId], *, at_ms: int) -> Forgotten:
+        events = calls = 0
+        for start in range(0, len(event_ids), forgetting.AT_ONCE):
+            some = event_ids[start : start + forgetting.AT_ONCE]
+            forgotten = await self._writer.write(partial(forgetting.forget, event_ids=some, at_ms=at_ms))
+            events, calls = events + forgotten.events, calls + forgotten.calls
+        return Forgotten(events, calls)
+
+    async def forget_quarantined(self, ids: Sequence[QuarantineId]) -> int:
+        return await self._writer.write(lambda db: forgetting.forget_quarantined(db, ids))
+
+    async def scrub(self, *, rewrite: bool = False) -> bool:
+        return await self._writer.alone(lambda db: forgetting.scrub(db, rewrite))
+
+    async def record_audit(self, audit: Audit) -> None:
+        await self._writer.write(lambda db: forgetting.record_audit(db, audit))
+
+    async def audits(self, *, limit: int) -> Sequence[Audit]:
+        return await self._lookups.read(lambda db: forgetting.audits(db, limit))
 
     async def check(self) -> None:
         if _identity(self._path) != self._file:

@@ -35,7 +35,8 @@ def _batch(columns: str, large: str, waiting: str) -> str:
 
 
 EVENT_COLUMNS = (
-    "id, lane, partition, source, topic, delivery_key, entity, occurred_at_ms, received_at_ms, headers, replay_of"
+    "id, lane, partition, source, topic, delivery_key, entity, occurred_at_ms, received_at_ms, headers, replay_of,"
+    " (select at_ms from forgotten where event_id = id)"
 )
 CALL_COLUMNS = (
     "id, event_id, tracked_event, message_id, template_version,"
@@ -87,7 +88,21 @@ def _cut(rows: list[list[Any]], joined: bytes) -> Iterator[tuple[list[Any], byte
 
 def to_event(row: Sequence[Any]) -> Event:
     """From the columns of `EVENT_COLUMNS` and the body."""
-    id_, lane, partition, source, topic, key, entity, occurred_at_ms, received_at_ms, headers, replay_of, body = row
+    (
+        id_,
+        lane,
+        partition,
+        source,
+        topic,
+        key,
+        entity,
+        occurred_at_ms,
+        received_at_ms,
+        headers,
+        replay_of,
+        forgotten_at_ms,
+        body,
+    ) = row
     return Event(
         id_,
         Lane(lane),
@@ -101,6 +116,7 @@ def to_event(row: Sequence[Any]) -> Event:
         headers,
         body,
         replay_of,
+        forgotten_at_ms,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from relay.journal.protocol import CursorMoved
+from relay.journal.sqlite.forgetting import attempt_forgotten, delivered_forgotten, rendered_forgotten
 from relay.journal.sqlite.rows import Insert, look_up
 from relay.model import (
     AttemptId,
@@ -55,6 +56,7 @@ def settle_events(
     keys: Sequence[tuple[EventId, str]],
 ) -> None:
     _move_cursor(database, stage, position, moved_to)
+    calls, outcomes, keys = rendered_forgotten(database, position, moved_to, calls, outcomes, keys)
     lane = str(stage.lane)
     _CALLS.run(
         database,
@@ -73,6 +75,7 @@ def settle_calls(
     attempt: NewAttempt | None,
 ) -> None:
     _move_cursor(database, stage, position, moved_to)
+    outcomes = delivered_forgotten(database, stage, position, moved_to, outcomes)
     attempt_id = record_attempt(database, attempt) if attempt else None
     _write_outcomes(database, _claim(database, outcomes), attempt_id)
 
@@ -126,6 +129,7 @@ def _write_outcomes(database: sqlite3.Connection, outcomes: Sequence[NewOutcome]
 
 
 def record_attempt(database: sqlite3.Connection, attempt: NewAttempt) -> AttemptId:
+    attempt = attempt_forgotten(database, attempt)
     cursor = database.execute(
         _ATTEMPT,
         (

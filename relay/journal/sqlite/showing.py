@@ -11,23 +11,27 @@ from relay.journal.sqlite.rows import LAST_ID, id_list
 from relay.journal.sqlite.standing import fetched
 from relay.model import Attempt, Call, Event, EventId, Outcome, OutcomeKind, Quarantined, QuarantineId, Timeline
 
-_WIDEST_ATTEMPT = 5_000
+WIDEST_ATTEMPT = 5_000
 """More calls of one lane and partition than any request spans: the largest batch of a vendor is 2,500."""
 
-ATTEMPTS = """
-    select id, destination, started_at_ms, duration_ms, status, verdict, code, calls, first_call, last_call,
-           answer, request
+ATTEMPTS_OF_A_CALL = """
     from attempts
     where lane = :lane and partition = :partition and last_call >= :call
       and first_call <= :call and first_call >= coalesce((
         select id from calls where lane = :lane and partition = :partition and id <= :call
         order by id desc limit 1 offset :widest), 0)
 """
+ATTEMPTS = f"""
+    select id, destination, started_at_ms, duration_ms, status, verdict, code, calls, first_call, last_call,
+           answer, request
+    {ATTEMPTS_OF_A_CALL}
+"""
 _OUTCOMES = """
     select id, event_id, call_id, destination, message_id, kind, code, detail, attempt_id, at_ms
     from outcomes where event_id = ? order by id
 """
-_QUARANTINED = "select id, source, headers, body, code, detail, received_at_ms from quarantine"
+_QUARANTINED = "select id, source, headers, body, code, detail, received_at_ms, verifier from quarantine"
+_QUARANTINE_BYTES = 1 << 20
 
 
 def timeline(database: sqlite3.Connection, event_id: EventId) -> Timeline | None:
@@ -68,7 +72,7 @@ def _attempts(database: sqlite3.Connection, lane: str, partition: int, calls: Se
             "lane": lane,
             "partition": partition,
             "call": call.id,
-            "widest": _WIDEST_ATTEMPT,
+            "widest": WIDEST_ATTEMPT,
         }
         found |= {row[0]: Attempt(*row) for row in database.execute(ATTEMPTS, names)}
     return [found[attempt_id] for attempt_id in sorted(found)]
@@ -88,6 +92,23 @@ def quarantined(database: sqlite3.Connection, source: str | None, limit: int) ->
     else:
         rows = database.execute(f"{_QUARANTINED} where source = ? order by id desc limit ?", (source, limit))
     return [Quarantined(*row) for row in rows]
+
+
+def read_quarantine(
+    database: sqlite3.Connection, source: str | None, after: QuarantineId, limit: int
+) -> list[Quarantined]:
+    """A page ends with the item that makes it large."""
+    condition, values = ("source = ? and ", [source]) if source is not None else ("", [])
+    rows = database.execute(f"{_QUARANTINED} where {condition}id > ? order by id limit ?", (*values, after, limit))
+    found: list[Quarantined] = []
+    size = 0
+    for row in rows:
+        found.append(Quarantined(*row))
+        size += len(found[-1].body)
+        if size > _QUARANTINE_BYTES:
+            break
+    rows.close()
+    return found
 
 
 def quarantined_one(database: sqlite3.Connection, quarantine_id: QuarantineId) -> Quarantined | None:
