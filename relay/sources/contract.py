@@ -64,7 +64,7 @@ class Source(Protocol):
     def strip(self, webhook: Webhook) -> Webhook:
         """The webhook as quarantine may keep it: without secrets. Never raises.
 
-        A signature is none, and `recheck` needs its header as it came.
+        A signature is no secret, and `recheck` needs its header as it came.
         """
 
     def presented(self, webhook: Webhook) -> str:
