@@ -36,7 +36,7 @@ from relay.pipeline.wakeups import Wakeups
 from relay.pipeline.watching import watch
 from relay.renderer import Hello, build_library, build_sources
 from relay.settings.loading import Loaded
-from relay.settings.options import RelayOptions, SourceOptions
+from relay.settings.options import CommerceOptions, RelayOptions, SourceOptions
 from relay.sources.contract import Source
 from relay.web import server
 from relay.web.health import Health
@@ -221,17 +221,16 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
 
 def build_completer(source: Source | None, options: SourceOptions | None, door: HttpDoor) -> Completer | None:
     """The source's commerce connection, when one is configured."""
-    if source is None or options is None or options.commerce is None:
-        return None
-    credentials = source.credentials()
-    if credentials is None:
+    commerce: CommerceOptions | None = getattr(options, "commerce", None)  # not every platform has one
+    credentials = source.credentials() if source is not None else None
+    if commerce is None or credentials is None:
         return None
     return Completer(
         credentials,
-        base_url=options.commerce.base_url,
-        timeout_s=options.commerce.timeout_s,
+        base_url=commerce.base_url,
+        timeout_s=commerce.timeout_s,
         door=door,
-        pace=Pace(options.commerce.requests_per_second, clock=time.monotonic, sleep=asyncio.sleep),
+        pace=Pace(commerce.requests_per_second, clock=time.monotonic, sleep=asyncio.sleep),
         now_ms=now_ms,
     )
 

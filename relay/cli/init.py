@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +14,6 @@ from relay.codes import RelayError
 
 FILE = "relay.toml"
 WRITE_KEY = "RELAY_DESTINATIONS__SEGMENT__WRITE_KEY"
-EVENTS_PER_INTEGRATION = 5
-"""Elastic Path refuses an integration that observes more (Commerce Manager, Integrations)."""
 
 
 def init(
@@ -29,7 +27,7 @@ def init(
 ) -> None:
     """Write a commented relay.toml to start from.
 
-    It gets a new webhook secret, and a destination in test mode. Tells the next steps.
+    It gets a new webhook secret, unless the platform makes it, and a destination in test mode. Tells the next steps.
     """
     _check_platform(source)
     file = folder / FILE
@@ -95,32 +93,13 @@ def _copy_templates(file: Path, platform: str, *, force: bool) -> Iterator[tuple
 
 
 def _next_steps(file: Path, platform: str) -> str:
+    from relay.cli.registering import registration
+
     key = f"is taken from {WRITE_KEY}" if WRITE_KEY in os.environ else f"goes into {file}, [destinations.segment]"
     url = f"https://<public host of the relay>/webhooks/{platform}"
     return f"""
 Next
   1. The Segment write key {key}.
-{_registration(platform, url, file)}
+{registration(platform, url, file)}
   3. relay check
   4. relay serve        nothing is sent until mode = "live" under [destinations.segment]"""
-
-
-def _registration(platform: str, url: str, file: Path) -> str:
-    """How the URL gets into the platform. Elastic Path needs an integration for every five topics."""
-    topics = list(dict.fromkeys(topic for topics in _topics().values() for topic in topics))
-    groups = [topics[at : at + EVENTS_PER_INTEGRATION] for at in range(0, len(topics), EVENTS_PER_INTEGRATION)]
-    lines = [
-        f"  2. In Commerce Manager, make {len(groups)} integrations of the type webhook (one takes at most "
-        f"{EVENTS_PER_INTEGRATION} events):",
-        f"       URL         {url}",
-        f"       secret key  the `secret` in {file}, [sources.{platform}]",
-        *(f"       events {number}    {', '.join(group)}" for number, group in enumerate(groups, 1)),
-    ]
-    return "\n".join(lines)
-
-
-def _topics() -> Mapping[str, list[str]]:
-    from relay.settings.options import TrackingOptions
-
-    tracked: dict[str, list[str]] = TrackingOptions().model_dump()
-    return tracked

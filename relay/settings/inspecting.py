@@ -16,6 +16,8 @@ from relay.settings.tables import KeyPath, is_list, is_secret, submodel, tag_fie
 
 PLACEHOLDER = "your-write-key"
 """Stands in the file that `relay init` writes; it must never be sent, for a vendor may swallow what it is sent with."""
+SECRET_PLACEHOLDER = "the-secret-the-platform-gives"  # noqa: S105 - stands where the secret goes
+"""The same for a platform that makes the secret: with it nothing would be genuine."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]|_(?!_)){0,62}")
 _NO = {"false", "0", "no", "off", "n", "f"}
@@ -94,10 +96,12 @@ def _guarded(path: KeyPath, entry: dict[str, Any], model: type[BaseModel]) -> It
         others = "".join(f", or {name}" for name in secrets[1:])
         yield not_set(
             (*path, secrets[0]),
-            f"the secret that the platform sends{others}, or open = true to accept webhooks of anyone.",
+            f"the secret that the platform sends or signs with{others}, or open = true to accept webhooks of anyone.",
         )
 
 
 def _placeholder(path: KeyPath, entry: dict[str, Any]) -> Iterator[Problem]:
     if entry.get("write_key") == PLACEHOLDER and entry.get("mode", "live") == "live":
         yield Problem((*path, "write_key"), 'is still the placeholder; put in the real key, or set mode = "test"')
+    if entry.get("secret") in (SECRET_PLACEHOLDER, [SECRET_PLACEHOLDER]):
+        yield Problem((*path, "secret"), "is still the placeholder; put in the secret that the platform gives")

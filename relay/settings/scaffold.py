@@ -7,7 +7,10 @@ from dataclasses import replace
 from itertools import groupby
 
 from relay.settings.describing import Row, describe
-from relay.settings.inspecting import PLACEHOLDER
+from relay.settings.inspecting import PLACEHOLDER, SECRET_PLACEHOLDER
+from relay.settings.options import RelayOptions
+from relay.settings.source_options import GIVEN_BY_PLATFORM
+from relay.settings.tables import variants
 
 _WIDTH = 118
 _HELP_AT = 44
@@ -23,7 +26,12 @@ _TEST_MODE = """\
 
 
 def starting_file(platform: str, secret: str, *, key_from_environment: bool) -> str:
-    """TOML text with one source of ``platform`` and Segment as destination, in test mode."""
+    """TOML text with one source of ``platform`` and Segment as destination, in test mode.
+
+    ``secret`` is for a platform that is told it; one that makes it gets a placeholder.
+    """
+    if given_by_platform(platform):
+        secret = SECRET_PLACEHOLDER
     key = {} if key_from_environment else {"write_key": PLACEHOLDER}
     chosen: dict[str, Mapping[str, str]] = {
         f"sources.{platform}": {"platform": platform, "secret": secret},
@@ -38,12 +46,18 @@ def starting_file(platform: str, secret: str, *, key_from_environment: bool) -> 
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
-def _rows(*variants: str) -> Iterator[Row]:
+def given_by_platform(platform: str) -> bool:
+    """Whether the secret is the platform's to make."""
+    field = variants(RelayOptions.model_fields["sources"])[platform].model_fields["secret"]
+    return field.json_schema_extra == GIVEN_BY_PLATFORM
+
+
+def _rows(*chosen: str) -> Iterator[Row]:
     """Rows of the plain tables and of these variants, named after them."""
     for row in describe():
         if not row.variant:
             yield row
-        elif row.variant in variants:
+        elif row.variant in chosen:
             yield replace(row, name=row.name.replace("<name>", row.variant))
 
 

@@ -5,13 +5,15 @@ A field that is marked with `IN_TEMPLATES` is what templates see of it as ``$set
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from relay.settings.values import Options, Seconds, Secrets, TopicChoice, WebAddress
 
 IN_TEMPLATES: dict[str, Any] = {"in_templates": True}
+GIVEN_BY_PLATFORM: dict[str, Any] = {"given_by_platform": True}
+"""Marks a secret that the platform makes, so that `relay init` cannot."""
 
 
 class CommerceOptions(Options):
@@ -64,4 +66,74 @@ class ElasticPathOptions(Options):
     commerce: CommerceOptions | None = Field(None, description="To complete thin webhooks and refunds.")
 
 
-SourceOptions: TypeAlias = ElasticPathOptions
+def _shopify_topics(topics: list[str]) -> list[str]:
+    """Without those whose body no order or customer template understands."""
+    for topic in topics:
+        if topic in SHOPIFY_NEVER_TRACKED:
+            raise ValueError(f"other topics than {topic}, {SHOPIFY_NEVER_TRACKED[topic]}")
+    return topics
+
+
+SHOPIFY_NEVER_TRACKED = {
+    "orders/edited": "which tells of an edit and holds no order; orders/updated comes beside it",
+    "customers/data_request": "which is about privacy and never tracked",
+    "customers/redact": "which is about privacy and never tracked",
+    "shop/redact": "which is about privacy and never tracked",
+}
+"""Topics that no tracked event may take, and why."""
+
+ShopifyTopics = Annotated[TopicChoice, AfterValidator(_shopify_topics)]
+
+
+class ShopifyTrackingOptions(Options):
+    """Which topics make which tracked event: a topic, a list of topics, or false."""
+
+    checkout_started: ShopifyTopics = Field(["checkouts/create"], description="Checkout Started.")
+    order_completed: ShopifyTopics = Field(["orders/paid"], description="Order Completed; or `orders/create`.")
+    order_updated: ShopifyTopics = Field(["orders/updated"], description="Order Updated.")
+    order_refunded: ShopifyTopics = Field(["refunds/create"], description="Order Refunded.")
+    order_cancelled: ShopifyTopics = Field(["orders/cancelled"], description="Order Cancelled.")
+    customer_created: ShopifyTopics = Field(["customers/create"], description="Identify, for a new customer.")
+    customer_updated: ShopifyTopics = Field(
+        ["customers/update"], description="Identify, for a changed customer; and/or `customers/delete`."
+    )
+
+
+class ShopifyOptions(Options):
+    platform: Literal["shopify"]
+    secret: Secrets = Field(
+        default_factory=list,
+        description="The app's client secret, or the one that the shop's admin shows; several while rotating.",
+        json_schema_extra=GIVEN_BY_PLATFORM,
+    )
+    open: bool = Field(
+        False, description="Accept webhooks without a signature. Anyone who knows the URL can then post."
+    )
+    guest_identity: Literal["email_hash", "email", "cart_token", "order_id"] = Field(
+        "email_hash",
+        description=(
+            "How a guest is known: anonymousId from the hashed e-mail, the e-mail or the cart's token as anonymousId,"
+            " or the order id as userId."
+        ),
+        json_schema_extra=IN_TEMPLATES,
+    )
+    anonymous_id_attribute: str | None = Field(
+        None,
+        description="Name of the note attribute in which the storefront leaves the browser's anonymousId.",
+        json_schema_extra=IN_TEMPLATES,
+    )
+    order_id: Literal["id", "name"] = Field(
+        "id",
+        description="What `order_id` is: Shopify's id, or the order's name such as #1001.",
+        json_schema_extra=IN_TEMPLATES,
+    )
+    affiliation: str | None = Field(
+        None, description="Shop name put into `affiliation`; else the shop's domain.", json_schema_extra=IN_TEMPLATES
+    )
+    test_orders: bool = Field(
+        False, description="Track orders that Shopify marks as tests, too.", json_schema_extra=IN_TEMPLATES
+    )
+    tracking: ShopifyTrackingOptions = Field(default_factory=ShopifyTrackingOptions, description="Tracked events.")
+
+
+SourceOptions: TypeAlias = Annotated[ElasticPathOptions | ShopifyOptions, Field(discriminator="platform")]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from relay.settings.options import SourceOptions
 from relay.sources.contract import Source
 from relay.sources.elasticpath import ElasticPath
+from relay.sources.shopify import Shopify
 
-PLATFORMS = {
+PLATFORMS: Mapping[str, Callable[[Any], Source]] = {
     "elasticpath": ElasticPath,
+    "shopify": Shopify,
 }
 
 

@@ -32,3 +32,8 @@ def composer_secret(client_secret: str) -> str:
     Source: Elastic Path's Postmark page; a published sample shows the value for ``test``.
     """
     return base64.b64encode(hashlib.sha256(client_secret.encode()).digest()).decode()
+
+
+def hmac_sha256_base64(secret: str, body: bytes) -> str:
+    """The signature by which Shopify, WooCommerce and others vouch for the raw bytes of a body."""
+    return base64.b64encode(hmac.digest(secret.encode("utf-8", "surrogatepass"), body, "sha256")).decode()

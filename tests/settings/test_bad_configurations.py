@@ -21,7 +21,12 @@ INVALID = [
     (SOURCE + 'secrets = "x"', "relay.toml line 3: sources.elasticpath.secrets: unknown option; did you mean `secret`?"),
     (SOURCE + 'tracking.order_complete = "x"', "tracking.order_complete: unknown option; did you mean `order_completed`?"),
     ('[sources.a]\nplatform = "elasticpth"', "relay.toml line 2: sources.a.platform: unknown platform 'elasticpth'; did you mean `elasticpath`?"),
-    ('[sources.a]\nplatform = 1', "sources.a.platform: unknown platform; known: elasticpath"),
+    ('[sources.a]\nplatform = 1', "sources.a.platform: unknown platform; known: elasticpath, shopify"),
+    ('[sources.a]\nplatform = "shopfy"', "relay.toml line 2: sources.a.platform: unknown platform 'shopfy'; did you mean `shopify`?"),
+    ('[sources.shopify]\nsecret = "s3cr3t"\nshipping_skus = []', "relay.toml line 3: sources.shopify.shipping_skus: unknown option"),
+    ('[sources.shopify]\nsecret = "s3cr3t"\nguest_identity = "cart"', "sources.shopify.guest_identity: expected `email_hash` or `email` or `cart_token` or `order_id`; found 'cart'"),
+    ('[sources.shopify]\nsecret = "s3cr3t"\ntracking.order_updated = "orders/edited"', "sources.shopify.tracking.order_updated: expected other topics than orders/edited"),
+    ('[sources.shopify]\nsecret = "s3cr3t"\ntracking.customer_updated = ["customers/redact"]', "sources.shopify.tracking.customer_updated: expected other topics than customers/redact"),
     ('[destinations.a]\nkind = "sgment"', "destinations.a.kind: unknown kind 'sgment'; did you mean `segment`?"),
     ("[sources.Shop]\nplatform = 'elasticpath'", "sources.Shop: a name is of a-z"),
     ("[sources.'a b']\nplatform = 'elasticpath'", "sources.a b: a name is of a-z"),
@@ -76,11 +81,12 @@ def test_invalid(loads: Loads, toml: str, told: str) -> None:
 
 
 MISSING = [
-    ("[sources.a]", "relay.toml line 1: sources.a.platform: is not set; known: elasticpath"),
+    ("[sources.a]", "relay.toml line 1: sources.a.platform: is not set; known: elasticpath, shopify"),
     ("[sources.elastic-path]", "sources.elastic-path.platform: is not set; did you mean `elasticpath`?"),
     ("[destinations.segment]", "destinations.segment.write_key: is not set: Write key of the Segment source. It may also come from RELAY_DESTINATIONS__SEGMENT__WRITE_KEY."),
-    ("[sources.elasticpath]", "sources.elasticpath.secret: is not set: the secret that the platform sends, or composer_client_secret, or open = true to accept webhooks of anyone"),
+    ("[sources.elasticpath]", "sources.elasticpath.secret: is not set: the secret that the platform sends or signs with, or composer_client_secret, or open = true to accept webhooks of anyone"),
     ("[sources.elasticpath]\nsecret = []", "sources.elasticpath.secret: is not set"),
+    ("[sources.shopify]", "sources.shopify.secret: is not set: the secret that the platform sends or signs with, or open = true"),
     ("[sources.elasticpath]\nsecret = false", "sources.elasticpath.secret: is not set"),
     ("[sources.elasticpath]\nopen = false", "sources.elasticpath.secret: is not set"),
     (SOURCE + "[sources.elasticpath.commerce]\nbase_url = 'https://a.b'\nclient_id = 'c'", "relay.toml line 3: sources.elasticpath.commerce.client_secret: is not set"),

@@ -8,17 +8,19 @@ import pytest
 from pydantic import Field, SecretStr
 
 from relay.settings.describing import describe, mask_url, secrets_of, shown, values
-from relay.settings.options import Options, RelayOptions
+from relay.settings.options import RelayOptions
 from relay.settings.suggesting import closest, hint
 from relay.settings.tables import variants
+from relay.settings.values import Options
 from tests.settings.conftest import Loads
 
-ROWS = {row.name: row for row in describe()}
+ROWS = {row.name: row for row in describe() if row.variant in ("", "elasticpath", "segment")}
+SHOPIFY = {row.name: row for row in describe() if row.variant == "shopify"}
 
 
 def test_every_option_has_help_a_variable_and_a_type() -> None:
     tags = {"sources.<name>.platform", "destinations.<name>.kind"}
-    for row in ROWS.values():
+    for row in describe():
         assert row.type
         assert row.env == "RELAY_" + row.name.replace(".", "__").upper()
         assert row.help.endswith(".") or row.name in tags, row.name
@@ -33,7 +35,8 @@ def test_rows_tell_type_default_and_secrecy() -> None:
     )
     secret = ROWS["sources.<name>.secret"]
     assert (secret.secret, secret.type, secret.default) == (True, "text or list of texts", "[]")
-    assert secret.variant == "elasticpath"
+    assert (secret.variant, SHOPIFY[secret.name].secret) == ("elasticpath", True)
+    assert SHOPIFY["sources.<name>.tracking.order_updated"].default == '["orders/updated"]'
     assert ROWS["destinations.<name>.write_key"].default is None
     assert ROWS["outgoing.ca_file"].default == ""
     assert ROWS["sources.<name>.tracking.order_updated"].default == ('["order.updated"]')

@@ -19,7 +19,7 @@ from relay.settings.options import RelayOptions
 MARKER = "m4rk3r"
 WORDS = sorted(
     {part for row in describe() for part in row.name.split(".")}
-    | {"elasticpath", "segment", "my-shop", "<name>", "", "a.b", "__", "x\n", "true", "0"}
+    | {"elasticpath", "shopify", "segment", "my-shop", "<name>", "", "a.b", "__", "x\n", "true", "0"}
 )
 texts = st.sampled_from([*WORDS, "live", "test", "https://a.b", "sqlite:///x", "false", "order.paid"]) | st.text(
     max_size=5
@@ -33,7 +33,7 @@ trees = st.recursive(
 SECTIONS = list(RelayOptions.model_fields)
 tables = st.dictionaries(st.sampled_from(SECTIONS) | st.sampled_from(WORDS), trees, max_size=4)
 entries = st.dictionaries(
-    st.sampled_from(["elasticpath", "segment", "my-shop"]),
+    st.sampled_from(["elasticpath", "shopify", "segment", "my-shop"]),
     st.dictionaries(st.sampled_from(WORDS), trees, max_size=5),
     max_size=3,
 )
@@ -91,7 +91,7 @@ PLACES = [row.name.replace("<name>", row.variant).split(".") for row in describe
 @given(place=st.sampled_from(PLACES), value=trees, by_variable=st.booleans())
 def test_one_value_is_taken_or_told_by_its_name(file: Path, place: list[str], value: Any, by_variable: bool) -> None:
     commerce = {"base_url": "https://a.b", "client_id": "c", "client_secret": "d"}
-    sources: dict[str, Any] = {"elasticpath": {"secret": "s", "commerce": commerce}}
+    sources: dict[str, Any] = {"elasticpath": {"secret": "s", "commerce": commerce}, "shopify": {"secret": "s"}}
     data: dict[str, Any] = {"sources": sources, "destinations": {"segment": {"write_key": "k"}}}
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     environ = {"RELAY_" + "__".join(place).upper(): text} if by_variable else {}
@@ -129,6 +129,7 @@ SECRET_PLACES = [
     ("destinations", "a", "write_key"),
     ("sources", "elasticpath", "secret"),
     ("sources", "elasticpath", "secrets"),
+    ("sources", "shopify", "secret"),
     ("sources", "elasticpath", "commerce", "client_secret"),
     ("sources", "elasticpath", "commerce"),
     ("sources", "elasticpath", "tracking"),

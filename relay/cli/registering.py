@@ -1,0 +1,48 @@
+"""The step of `relay init` that is the platform's: how the URL gets into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from relay.settings.options import RelayOptions
+from relay.settings.tables import variants
+
+EVENTS_PER_INTEGRATION = 5
+"""Elastic Path refuses an integration that observes more (Commerce Manager, Integrations)."""
+
+
+def registration(platform: str, url: str, file: Path) -> str:
+    """Lines of a numbered step, for the topics that are tracked by default."""
+    lines = (_shopify if platform == "shopify" else _elasticpath)(
+        url, f"{file}, [sources.{platform}]", topics(platform)
+    )
+    return "\n".join(lines)
+
+
+def topics(platform: str) -> Sequence[str]:
+    """Each topic that a tracked event takes by default, once."""
+    model = variants(RelayOptions.model_fields["sources"])[platform]
+    tracking: dict[str, list[str]] = model.model_fields["tracking"].get_default(call_default_factory=True).model_dump()
+    return list(dict.fromkeys(topic for chosen in tracking.values() for topic in chosen))
+
+
+def _elasticpath(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
+    """Elastic Path needs an integration for every five topics."""
+    groups = [topics[at : at + EVENTS_PER_INTEGRATION] for at in range(0, len(topics), EVENTS_PER_INTEGRATION)]
+    return (
+        f"  2. In Commerce Manager, make {len(groups)} integrations of the type webhook (one takes at most "
+        f"{EVENTS_PER_INTEGRATION} events):",
+        f"       URL         {url}",
+        f"       secret key  the `secret` in {table}",
+        *(f"       events {number}    {', '.join(group)}" for number, group in enumerate(groups, 1)),
+    )
+
+
+def _shopify(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
+    return (
+        "  2. Subscribe the webhooks, in the app's shopify.app.toml or in the shop's admin (Settings, Notifications):",
+        f"       URL     {url}",
+        f"       secret  the app's client secret, or the one the admin shows, goes into {table}",
+        f"       topics  {', '.join(topics)}",
+    )
