@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 
-from relay.model import Event, JsonObject, Received, Webhook
+from relay.model import Event, JsonObject, PrivacyKind, PrivacyRequest, Received, Webhook, subject
 from relay.settings.source_options import ShopifyOptions
 from relay.sources import json_text, redaction
-from relay.sources.contract import Credentials, Lookup, Refused
+from relay.sources.contract import Credentials, Lookup, Refused, Source
 from relay.sources.fields import at, moment_ms, text
 from relay.sources.signing import hmac_sha256_base64, secret_matches
 
@@ -38,8 +38,14 @@ KEPT_HEADERS = (
 _OF_ORDER = ("refunds", "fulfillments", "order_transactions", "tender_transactions", "fulfillment_events")
 """Topics whose resource is a part of an order and names it as ``order_id``."""
 
+_PRIVACY = {
+    "customers/redact": (PrivacyKind.REDACT_CUSTOMER, "orders_to_redact"),
+    "customers/data_request": (PrivacyKind.DATA_REQUEST, "orders_requested"),
+}
+"""Topics about a customer's data, with the field of the body that no other topic's has."""
 
-class Shopify:
+
+class Shopify(Source):
     """One Shopify app, in one shop or in several."""
 
     platform = "shopify"
@@ -49,7 +55,7 @@ class Shopify:
         self._secrets = [secret.get_secret_value() for secret in options.secret if secret]
         self._open = options.open
 
-    def receive(self, webhook: Webhook) -> Received:
+    def receive(self, webhook: Webhook, *, now_ms: int) -> Received:
         """See `relay.sources.contract.Source`. No header but the signature is read before it has matched."""
         if not self._open:
             self._verify(webhook)
@@ -92,8 +98,37 @@ class Shopify:
             *(at(document, "order_id"), at(document, "order_edit", "order_id"), at(document, "customer", "id")),
         )
         emails = (at(document, "email"), at(document, "contact_email"), at(document, "customer", "email"))
-        found = [*map(text, ids), *(email.lower() for email in map(text, emails) if email)]
+        found = [*map(text, ids), *(email.strip().lower() for email in map(text, emails) if email)]
         return list(dict.fromkeys(key for key in found if key))
+
+    def subjects(self, event: Event, documents: Sequence[JsonObject]) -> Sequence[str]:
+        """See `relay.sources.contract.Source`; beside these the customer of an order, and the shop."""
+        found = [*super().subjects(event, documents)]
+        for document in documents:
+            customer, shop = text(at(document, "customer", "id")), text(document.get("shop_domain"))
+            found += [subject("customer", customer)] if customer else []
+            found += [subject("shop", shop)] if shop else []
+        return list(dict.fromkeys(found))
+
+    def privacy(self, event: Event) -> PrivacyRequest | None:
+        """The three topics that privacy law asks of every app.
+
+        The signed body says it: a customer's has a list of orders that no other body has, and that
+        of a shop has nothing beside the shop, so that a customer's cannot pass for it.
+        """
+        if event.topic not in (*_PRIVACY, "shop/redact"):
+            return None
+        body = json_text.parse_exact(event.body)
+        if event.topic == "shop/redact":
+            shop = text(at(body, "shop_domain"))
+            if shop is None or not isinstance(body, dict) or not body.keys() <= {"shop_id", "shop_domain"}:
+                raise ValueError("the body is not that of shop/redact")
+            return PrivacyRequest(PrivacyKind.REDACT_SHOP, [subject("shop", shop)])
+        kind, orders = _PRIVACY[event.topic]
+        subjects = _of_customer(at(body, "customer"), at(body, orders))
+        if not subjects:
+            raise ValueError(f"the body is not that of {event.topic}: it names no customer, or has no {orders}")
+        return PrivacyRequest(kind, subjects)
 
     def credentials(self) -> Credentials | None:
         return None
@@ -152,6 +187,15 @@ def _entity(topic: str, resource: JsonObject) -> str | None:
         path = ("id",)
     identifier = text(at(resource, *path))
     return f"{kind.removesuffix('s')}:{identifier}" if identifier else None
+
+
+def _of_customer(customer: Any, orders: Any) -> Sequence[str]:
+    """Whom a privacy request is about; nobody when it has no list of orders, which may be empty."""
+    if not isinstance(orders, list):
+        return []
+    found = [("customer", text(at(customer, "id"))), ("email", text(at(customer, "email")))]
+    found += [("order", text(order)) for order in orders]
+    return [subject(kind, value) for kind, value in found if value]
 
 
 def _occurred_at_ms(headers: Mapping[str, str], resource: JsonObject) -> int | None:

@@ -9,6 +9,7 @@ import pytest
 
 from relay.model import Webhook
 from relay.sources.contract import Refused
+from tests.sources.making import NOW_MS
 from tests.sources.published import published
 from tests.sources.shopify_making import event, shopify, webhook
 
@@ -31,13 +32,13 @@ def test_the_signature_vectors_are_accepted_or_refused_as_they_say() -> None:
         source = shopify(*vector.get("secrets", [vector.get("secret")]))
         if not vector["valid"]:
             with pytest.raises(Refused, match=r"^signature_mismatch"):
-                source.receive(came)
+                source.receive(came, now_ms=NOW_MS)
         elif not vector["body"]:
             # Genuine, but no webhook.
             with pytest.raises(Refused, match=r"^body_not_json"):
-                source.receive(came)
+                source.receive(came, now_ms=NOW_MS)
         else:
-            received = source.receive(came)
+            received = source.receive(came, now_ms=NOW_MS)
             assert received.entity == "order:820982911946154508"
             assert received.delivery_key.endswith(":orders/create:b54557e4-bdd9-4b37-8a5f-bf7d70bcd043")
             (document,) = source.documents(event(received.body, received.topic, dict(received.headers)), {})
@@ -51,12 +52,14 @@ def test_a_published_body_is_received_and_found_again(name: str) -> None:
     body = published(BODIES, name).read_bytes()
     topic = name.rpartition("-")[0].replace("_", "/", 1)
     source = shopify()
-    received = source.receive(webhook(body, topic=topic, triggered_at=None))
+    received = source.receive(webhook(body, topic=topic, triggered_at=None), now_ms=NOW_MS)
     (document,) = source.documents(event(received.body, topic), {})
     was = json.loads(body)
     if not name.startswith(("shop_redact", "carts_create-1", "orders_cancelled-1")):
         assert not received.entity.startswith("event:"), received.entity
     if "updated_at" in was or "created_at" in was:
         assert received.occurred_at_ms is not None
+    if topic.endswith(("redact", "data_request")):
+        assert source.privacy(event(received.body, topic)) is not None
     if "id" in was:
         assert str(was["id"]) in source.keys(document)

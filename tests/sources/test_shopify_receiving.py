@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.codes import CODES
-from relay.model import Webhook
+from relay.model import PrivacyKind, PrivacyRequest, Quarantined, QuarantineId, Webhook
 from relay.sources.contract import Refused
 from relay.sources.shopify import Shopify
+from tests.sources.making import NOW_MS
 from tests.sources.shopify_making import (
     CUSTOMER_ID,
     HEADERS,
@@ -29,7 +31,7 @@ from tests.sources.shopify_making import (
 
 def refusal(source: Shopify, came: Webhook) -> str:
     with pytest.raises(Refused) as caught:
-        source.receive(came)
+        source.receive(came, now_ms=NOW_MS)
     assert caught.value.code in CODES
     assert SECRET not in caught.value.detail
     return caught.value.code
@@ -40,7 +42,7 @@ def refusal(source: Shopify, came: Webhook) -> str:
 
 @pytest.mark.parametrize("secret", ["newer", "older"])
 def test_each_configured_secret_is_accepted(secret: str) -> None:
-    assert shopify("newer", "older").receive(webhook(secret=secret)).topic == "orders/paid"
+    assert shopify("newer", "older").receive(webhook(secret=secret), now_ms=NOW_MS).topic == "orders/paid"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_nothing_is_said_of_a_body_that_is_not_genuine() -> None:
 
 def test_the_signature_is_of_the_bytes_and_not_of_what_they_mean() -> None:
     spaced = json.dumps(ORDER, indent=1).encode()
-    assert shopify().receive(webhook(spaced)).body == spaced
+    assert shopify().receive(webhook(spaced), now_ms=NOW_MS).body == spaced
     assert refusal(shopify(), webhook(spaced, hmac_sha256=signature(raw(ORDER)))) == "signature_mismatch"
 
 
@@ -76,12 +78,14 @@ def test_an_empty_secret_lets_nobody_in() -> None:
 
 
 def test_an_open_source_asks_for_nothing() -> None:
-    assert shopify(open=True).receive(webhook(hmac_sha256=None)).topic == "orders/paid"
+    assert shopify(open=True).receive(webhook(hmac_sha256=None), now_ms=NOW_MS).topic == "orders/paid"
 
 
 def test_the_newer_kind_of_header_names_is_understood() -> None:
     came = webhook()
-    received = shopify().receive(Webhook({name[2:]: value for name, value in came.headers.items()}, came.body))
+    received = shopify().receive(
+        Webhook({name[2:]: value for name, value in came.headers.items()}, came.body), now_ms=NOW_MS
+    )
     assert (received.topic, received.delivery_key) == ("orders/paid", f"{SHOP}:orders/paid:w-1")
 
 
@@ -123,12 +127,12 @@ def test_without_a_topic_nobody_knows_what_happened(topic: str | None) -> None:
     ],
 )
 def test_the_delivery_key_is_of_shop_topic_and_id(headers: dict[str, Any], key: str) -> None:
-    assert shopify().receive(webhook(**headers)).delivery_key == key
+    assert shopify().receive(webhook(**headers), now_ms=NOW_MS).delivery_key == key
 
 
 def test_without_ids_the_delivery_key_is_of_the_body() -> None:
     def key(body: object) -> str:
-        return shopify().receive(webhook(body, webhook_id=None, event_id=None)).delivery_key
+        return shopify().receive(webhook(body, webhook_id=None, event_id=None), now_ms=NOW_MS).delivery_key
 
     assert key(ORDER).startswith(f"{SHOP}:orders/paid:sha256:")
     assert key(ORDER) == key(ORDER) != key({**ORDER, "id": ORDER_ID + 1})
@@ -152,7 +156,7 @@ def test_without_ids_the_delivery_key_is_of_the_body() -> None:
     ],
 )
 def test_the_entity_is_what_must_stay_in_order(topic: str, body: dict[str, Any], entity: str) -> None:
-    assert shopify().receive(webhook(body, topic=topic)).entity == entity
+    assert shopify().receive(webhook(body, topic=topic), now_ms=NOW_MS).entity == entity
 
 
 @pytest.mark.parametrize(
@@ -166,7 +170,7 @@ def test_the_entity_is_what_must_stay_in_order(topic: str, body: dict[str, Any],
     ],
 )
 def test_the_time_is_the_triggers_or_else_the_resources(triggered_at: str | None, body: object, at_ms: int) -> None:
-    assert shopify().receive(webhook(body, triggered_at=triggered_at)).occurred_at_ms == at_ms
+    assert shopify().receive(webhook(body, triggered_at=triggered_at), now_ms=NOW_MS).occurred_at_ms == at_ms
 
 
 def test_bytes_stay_as_they_came_and_headers_that_tell_something() -> None:
@@ -174,7 +178,7 @@ def test_bytes_stay_as_they_came_and_headers_that_tell_something() -> None:
     came = Webhook(
         {**came.headers, "cookie": "a", "user-agent": "Shopify-Captain-Hook", "host": "r.example"}, came.body
     )
-    received = shopify().receive(came)
+    received = shopify().receive(came, now_ms=NOW_MS)
     assert received.body == came.body
     assert received.headers == {
         **HEADERS,
@@ -235,6 +239,72 @@ def test_nothing_is_fetched() -> None:
     assert shopify().credentials() is None
 
 
+# --- privacy --------------------------------------------------------------------------------
+
+CUSTOMER = {"id": CUSTOMER_ID, "email": " Ines@Shop.Example", "phone": "+351 1"}
+SHOP_ONLY = {"shop_id": 9, "shop_domain": SHOP}
+REDACT = {**SHOP_ONLY, "customer": CUSTOMER, "orders_to_redact": [ORDER_ID]}
+DATA = {**SHOP_ONLY, "customer": CUSTOMER, "orders_requested": [7], "data_request": {"id": 3}}
+PERSON = [f"customer:{CUSTOMER_ID}", "email:ines@shop.example"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "kind", "subjects"),
+    [
+        ("customers/redact", REDACT, PrivacyKind.REDACT_CUSTOMER, [*PERSON, f"order:{ORDER_ID}"]),
+        ("customers/redact", {**REDACT, "orders_to_redact": []}, PrivacyKind.REDACT_CUSTOMER, PERSON),
+        ("customers/data_request", DATA, PrivacyKind.DATA_REQUEST, [*PERSON, "order:7"]),
+        ("shop/redact", SHOP_ONLY, PrivacyKind.REDACT_SHOP, [f"shop:{SHOP}"]),
+    ],
+)
+def test_a_privacy_request_tells_whom_it_is_about(
+    topic: str, body: object, kind: PrivacyKind, subjects: object
+) -> None:
+    assert shopify().privacy(event(body, topic)) == PrivacyRequest(kind, subjects)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("topic", ["customers/redact", "customers/data_request", "shop/redact"])
+@pytest.mark.parametrize("body", [ORDER, REDACT, DATA, SHOP_ONLY, {}, [], {"orders_to_redact": []}, b"{", 1])
+def test_the_topic_alone_erases_nothing(topic: str, body: object) -> None:
+    """Whoever holds one signed body can post it again under another topic and in the name of another shop."""
+    fitting = {"customers/redact": REDACT, "customers/data_request": DATA, "shop/redact": SHOP_ONLY}
+    posted = event(body, topic, {"x-shopify-shop-domain": "another.myshopify.com"})
+    if body == fitting[topic]:
+        told = shopify().privacy(posted)
+        assert told is not None
+        assert "shop:another.myshopify.com" not in told.subjects
+    else:
+        with pytest.raises(ValueError, match=r".+"):
+            shopify().privacy(posted)
+
+
+def test_other_topics_ask_for_nothing() -> None:
+    assert shopify().privacy(event(REDACT, "orders/paid")) is None
+
+
+def test_what_a_request_names_is_what_the_events_are_about() -> None:
+    source = shopify()
+    received = source.receive(webhook(), now_ms=NOW_MS)
+    stored = replace(event(received.body), entity=received.entity)
+    documents = source.documents(stored, {})
+    about = source.subjects(stored, documents)
+    for topic, body in (("customers/redact", REDACT), ("shop/redact", SHOP_ONLY)):
+        request = source.privacy(event(body, topic))
+        assert request is not None
+        assert set(request.subjects) <= set(about)
+    values = {one.partition(":")[2] for one in about if not one.startswith("shop:")}
+    assert values <= {key for document in documents for key in source.keys(document)}
+
+
+def test_a_webhook_in_quarantine_is_genuine_once_the_secret_is_right() -> None:
+    came = webhook()
+    kept = shopify("wrong").strip(came)
+    item = Quarantined(QuarantineId(1), "shop", json.dumps(dict(kept.headers)), kept.body, "code", "", NOW_MS)
+    assert shopify().recheck(item, lambda _: False) == shopify().receive(came, now_ms=NOW_MS)
+    with pytest.raises(Refused, match=r"^signature_mismatch"):
+        shopify("wrong").recheck(item, lambda _: True)
+
+
 # --- anything at all ------------------------------------------------------------------------
 
 anything = st.recursive(
@@ -263,7 +333,7 @@ def test_any_bytes_and_headers_are_received_or_refused(
     came = Webhook({"x-shopify-topic": topic, **headers, **proof}, body)
     source.strip(came)
     try:
-        received = source.receive(came)
+        received = source.receive(came, now_ms=NOW_MS)
     except Refused as refused:
         assert signed or refused.code.startswith("signature_")  # noqa: PT017
         return
