@@ -193,9 +193,10 @@ def _of_customer(customer: Any, orders: Any) -> Sequence[str]:
     """Whom a privacy request is about; nobody when it has no list of orders, which may be empty."""
     if not isinstance(orders, list):
         return []
-    found = [("customer", text(at(customer, "id"))), ("email", text(at(customer, "email")))]
-    found += [("order", text(order)) for order in orders]
-    return [subject(kind, value) for kind, value in found if value]
+    identifier, email = text(at(customer, "id")), text(at(customer, "email"))
+    found = [subject("customer", identifier)] if identifier else []
+    found += [subject("email", email)] if email else []
+    return [*found, *(subject("order", order) for order in map(text, orders) if order)]
 
 
 def _occurred_at_ms(headers: Mapping[str, str], resource: JsonObject) -> int | None:

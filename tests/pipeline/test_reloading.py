@@ -54,6 +54,7 @@ async def test_a_change_is_taken_over_and_a_broken_one_is_not(tmp_path: Path) ->
         running(configuration(tmp_path, {"segment": segment_url}, **more)) as relay,
         httpx.AsyncClient() as client,
     ):
+        number = 0
 
         async def state() -> str:
             return str((await client.get(f"{relay.url}/readyz")).json()["templates"]["state"])
@@ -66,7 +67,6 @@ async def test_a_change_is_taken_over_and_a_broken_one_is_not(tmp_path: Path) ->
             await drained(relay)
             return str(receiver.stored[-1]["event"]) == event
 
-        number = 0
         assert await shows("First")
 
         write(tmp_path, "order_completed", TEMPLATE % "Second")
