@@ -41,7 +41,7 @@ from relay.sources.contract import Source
 from relay.web import server
 from relay.web.health import Health
 from relay.web.metrics import Metrics
-from relay.web.site import site
+from relay.web.site import Site
 from relay.web.webhooks import Webhooks
 
 
@@ -214,7 +214,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
             deliveries=deliveries,
             reloading=reloading,
             retention=Retention(journal, keep, stages, wakeups, now_ms),
-            server=server.Server(site(webhooks, health), listener, shutdown_s=options.server.shutdown_s),
+            server=server.Server(Site(webhooks, health), listener, shutdown_s=options.server.shutdown_s),
             url=server.url(listener),
         )
 

@@ -29,8 +29,8 @@ class Webhooks:
         self._max_body_bytes = max_body_bytes
         self._log = logs.get("intake")
 
-    async def post(self, request: Request) -> Response:
-        source = request.path_params["source"]
+    async def post(self, source: str, request: Request) -> Response:
+        """The answer to a webhook for the source of this name."""
         if not self._intake.knows(source):
             return refusal(404, "unknown_source")
         if self._wakeups.stopping:
