@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from relay.cli import check, config, init, lookup, render, replay, serve
+from relay.cli import check, config, init, lookup, render, replay, serve, test
 from relay.cli.frame import EXIT_CODES, INTERRUPTED, Frame, globals_first, print_version, report
 
 # What a command needs beyond typer, it imports when it runs: `relay --help` must not wait for it.
@@ -20,6 +20,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("serve", serve.serve),
     ("demo", serve.demo),
     ("render", render.render),
+    ("test", test.run_cases),
     ("events", lookup.events),
     ("show", lookup.show),
     ("dead", lookup.dead),

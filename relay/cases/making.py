@@ -1,0 +1,74 @@
+"""A case from a stored event, with the personal data masked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from relay.cases.case import Case, read_case, settings_of
+from relay.cases.disguises import Disguises
+from relay.cases.masking import masked
+from relay.cases.personal import Kind
+from relay.model import Event, JsonObject, Webhook
+from relay.settings.options import SourceOptions
+from relay.sources import build_source
+from relay.sources.contract import Refused
+from relay.templates.helpers.instants import iso_milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class NewCase:
+    """``text`` is the file without its expected side; ``hidden`` counts what has a stand-in, by kind."""
+
+    text: str
+    case: Case
+    hidden: Mapping[Kind, int]
+
+
+def new_case(event: Event, fetched: Mapping[str, Any], options: SourceOptions, tracked_event: str) -> NewCase:
+    """Raises ValueError for a body that no case can hold."""
+    disguises = Disguises()
+    document = {"webhook": json.loads(event.body), "headers": json.loads(event.headers), "fetched": dict(fetched)}
+    hidden = masked(document, disguises)
+    assert isinstance(hidden, dict)
+    members: JsonObject = {"webhook": hidden["webhook"]}
+    if _needs_headers(event, options):
+        members["headers"] = hidden["headers"]
+    if fetched:
+        members["fetched"] = hidden["fetched"]
+    if event.source != options.platform:
+        members["source"] = event.source
+    if settings := _settings(event, options, tracked_event):
+        members["settings"] = settings
+    members["receivedAt"] = iso_milliseconds(event.received_at_ms)
+    text = json.dumps(members, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return NewCase(text, read_case(text, options.platform, tracked_event), disguises.counts())
+
+
+def _needs_headers(event: Event, options: SourceOptions) -> bool:
+    """Whether they tell what the body does not."""
+    source = build_source(event.source, options.model_copy(update={"open": True}))
+    told: list[tuple[Any, ...]] = []
+    headers: Mapping[str, str]
+    for headers in (json.loads(event.headers), {}):
+        try:
+            received = source.receive(Webhook(headers, event.body), now_ms=event.received_at_ms)
+        except Refused as refusal:
+            told.append((refusal.code, refusal.detail))
+        else:
+            told.append((received.topic, received.delivery_key, received.occurred_at_ms, received.entity))
+    return told[0] != told[1]
+
+
+def _settings(event: Event, options: SourceOptions, tracked_event: str) -> JsonObject:
+    """What differs from the platform's defaults, so that the case means the same on any machine."""
+    names = [name for name in settings_of(options.platform) if name != "tracking"]
+    defaults = type(options).model_validate({"platform": options.platform, "open": True})
+    settings: JsonObject = {
+        name: getattr(options, name) for name in names if getattr(options, name) != getattr(defaults, name)
+    }
+    if event.topic not in getattr(defaults.tracking, tracked_event):
+        settings["tracking"] = {tracked_event: [event.topic]}
+    return settings

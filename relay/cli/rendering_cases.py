@@ -1,0 +1,67 @@
+"""What `relay test` runs on: the cases of a configuration, and the relay's own renderer for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from relay.cases.finding import Found, find
+from relay.cases.keys import Remembering
+from relay.cases.running import Rendering, Renders
+from relay.model import Event
+from relay.pipeline.render import Task
+from relay.renderer import build_renderer, limits
+from relay.settings.loading import Loaded
+from relay.settings.options import RelayOptions, SourceOptions
+from relay.templates.agreement import differences
+from relay.templates.engine import Engine, FastEngine
+from relay.templates.library import Snapshot, packaged_templates
+from relay.templates.reference import ReferenceEngine
+from relay.templates.template import Template
+
+EngineChoice: TypeAlias = Literal["fast", "reference", "both"]
+
+
+def found_cases(loaded: Loaded, templates: Sequence[Template]) -> Found:
+    folder = Path(loaded.options.templates.folder)
+    return find(packaged_templates(), folder if folder.is_dir() else None, templates)
+
+
+def renders(loaded: Loaded, templates: Snapshot, choice: EngineChoice = "fast") -> Renders:
+    """Renders with the configured limits, and with each case's own source settings."""
+    bounds = limits(loaded.options.templates)
+    disagreements = _Disagreements(FastEngine(bounds))
+    chosen: Mapping[EngineChoice, Engine] = {
+        "fast": FastEngine(bounds),
+        "reference": ReferenceEngine(),
+        "both": disagreements,
+    }
+    engine = Remembering(chosen[choice])
+
+    def render(name: str, options: SourceOptions, event: Event, fetched: Mapping[str, Any]) -> Rendering:
+        of_case = RelayOptions(sources={name: options}, templates=loaded.options.templates)
+        renderer = build_renderer(of_case, templates, engine)
+        (rendered,) = renderer(name, [Task(event, fetched)], event.received_at_ms)
+        return Rendering(rendered.calls, rendered.outcomes, engine.taken(), disagreements.taken())
+
+    return render
+
+
+class _Disagreements:
+    """The fast engine, with an eye on where the reference engine gives something else."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._found: list[str] = []
+
+    def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
+        found = differences(template, document_json, bindings, now_ms)
+        if found is not None:
+            self._found.append(found.log_line())
+        return self._engine.render(template, document_json, bindings, now_ms=now_ms)
+
+    def taken(self) -> Sequence[str]:
+        """What was found since it was asked last."""
+        taken, self._found = self._found, []
+        return taken
