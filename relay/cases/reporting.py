@@ -36,6 +36,14 @@ def summary(results: Sequence[Result], duration_s: float) -> str:
     return f"{told or 'no cases'} in {duration_s:.2f} s"
 
 
+def warnings(results: Sequence[Result], *, packaged: bool) -> Iterator[str]:
+    """Where a call departs from specification or plan; of packaged cases only when asked for."""
+    for result in results:
+        if result.ran is not None and (result.file.own or packaged):
+            for warning in result.ran.warnings:
+                yield f"warning  {result.file.id}: {warning}"
+
+
 def left_out(found: Mapping[Key, int]) -> Iterator[str]:
     """Why there are fewer cases than are packaged."""
     for (platform, tracked_event), count in sorted(found.items()):
@@ -67,6 +75,7 @@ def _case(result: Result) -> JsonObject:
         "differences": [difference.as_json() for difference in result.differences],
         "calls": list(made.calls) if made else [],
         "outcomes": list(made.outcomes) if made else [],
+        "warnings": list(result.ran.warnings) if result.ran is not None else [],
     }
 
 

@@ -30,17 +30,21 @@ class Rendering:
     """What the relay's renderer makes of one event.
 
     ``results`` are what the template gave, as JSON text, document by document; None for undefined or a failure.
-    ``problems`` are such as an outcome does not show.
+    ``problems`` are such as an outcome does not show; ``warnings`` hinder nothing.
     """
 
     calls: Sequence[NewCall]
     outcomes: Sequence[NewOutcome]
     results: Sequence[str | None]
     problems: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 class Renders(Protocol):
-    def __call__(self, name: str, options: SourceOptions, event: Event, fetched: Mapping[str, Any]) -> Rendering: ...
+    def __call__(
+        self, name: str, options: SourceOptions, event: Event, fetched: Mapping[str, Any], *, own: bool
+    ) -> Rendering:
+        """Render one event of the source ``name``; ``own``: the case is the user's, and so is how strict to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Ran:
     made: Made
     explained: Sequence[str]
     problems: Sequence[str]
+    warnings: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def check(file: CaseFile, renders: Renders) -> Result:
         return result("broken", problems=[file.problem])
     try:
         case = read_case(text_of(file), file.platform, file.tracked_event)
-        ran = run(case, file.tracked_event, renders)
+        ran = run(case, file.tracked_event, renders, own=file.own)
     except CaseInvalid as error:
         return result("broken", problems=error.problems)
     if case.expected is None:
@@ -84,7 +89,7 @@ def check(file: CaseFile, renders: Renders) -> Result:
     return result("failed" if found or ran.problems else "passed", ran=ran, differences=found, problems=ran.problems)
 
 
-def run(case: Case, tracked_event: str, renders: Renders) -> Ran:
+def run(case: Case, tracked_event: str, renders: Renders, *, own: bool) -> Ran:
     """Receive the webhook and render it. Raises CaseInvalid when it cannot come to that."""
     source = build_source(case.source, case.options)
     try:
@@ -111,7 +116,7 @@ def run(case: Case, tracked_event: str, renders: Renders) -> Ran:
             f"`fetched`: the relay does not fetch {name!r} for this webhook; {hint(name, known)}" for name in unknown
         ]
         raise CaseInvalid(told)
-    rendering = renders(case.source, case.options, event, case.fetched)
+    rendering = renders(case.source, case.options, event, case.fetched, own=own)
     keys = message_keys(
         rendering.results, source=case.source, delivery_key=event.delivery_key, tracked_event=tracked_event
     )
@@ -120,7 +125,7 @@ def run(case: Case, tracked_event: str, renders: Renders) -> Ran:
         [{"outcome": str(outcome.kind), "code": outcome.code} for outcome in rendering.outcomes],
     )
     explained = [f"{outcome.kind} {outcome.code}: {outcome.detail}" for outcome in rendering.outcomes]
-    return Ran(made, explained, rendering.problems)
+    return Ran(made, explained, rendering.problems, rendering.warnings)
 
 
 def compared(expected: Made, actual: Made) -> list[Difference]:

@@ -58,7 +58,7 @@ def _case(loaded: Loaded, told: Timeline, source: SourceOptions, tracked_event: 
     """The file's text with what comes out of the masked webhook as its expected side."""
     try:
         new = new_case(told.event, told.fetched, source, tracked_event)
-        ran = run(new.case, tracked_event, renders(loaded, build_library(loaded).snapshot))
+        ran = run(new.case, tracked_event, renders(loaded, build_library(loaded).snapshot), own=True)
     except ValueError as error:
         text = "; ".join(error.problems) if isinstance(error, CaseInvalid) else "its body cannot be read"
         raise RelayError("case_invalid", f"No case can be made of event {told.event.id}: {text}.") from None

@@ -28,8 +28,8 @@ def found_cases(loaded: Loaded, templates: Sequence[Template]) -> Found:
     return find(packaged_templates(), folder if folder.is_dir() else None, templates)
 
 
-def renders(loaded: Loaded, templates: Snapshot, choice: EngineChoice = "fast") -> Renders:
-    """Renders with the configured limits, and with each case's own source settings."""
+def renders(loaded: Loaded, snapshot: Snapshot, choice: EngineChoice = "fast") -> Renders:
+    """Renders with each case's own source settings and the configured limits; a user's as strictly as configured."""
     bounds = limits(loaded.options.templates)
     disagreements = _Disagreements(FastEngine(bounds))
     chosen: Mapping[EngineChoice, Engine] = {
@@ -39,11 +39,13 @@ def renders(loaded: Loaded, templates: Snapshot, choice: EngineChoice = "fast") 
     }
     engine = Remembering(chosen[choice])
 
-    def render(name: str, options: SourceOptions, event: Event, fetched: Mapping[str, Any]) -> Rendering:
-        of_case = RelayOptions(sources={name: options}, templates=loaded.options.templates)
-        renderer = build_renderer(of_case, templates, engine)
-        (rendered,) = renderer(name, [Task(event, fetched)], event.received_at_ms)
-        return Rendering(rendered.calls, rendered.outcomes, engine.taken(), disagreements.taken())
+    def render(name: str, options: SourceOptions, event: Event, fetched: Mapping[str, Any], *, own: bool) -> Rendering:
+        templates = loaded.options.templates
+        strict = templates.strict and own
+        of_case = RelayOptions(sources={name: options}, templates=templates.model_copy(update={"strict": strict}))
+        (rendered,) = build_renderer(of_case, snapshot, engine)(name, [Task(event, fetched)], event.received_at_ms)
+        warnings = [f"{warned.detail} [{warned.code}]" for warned in rendered.warnings]
+        return Rendering(rendered.calls, rendered.outcomes, engine.taken(), disagreements.taken(), warnings)
 
     return render
 

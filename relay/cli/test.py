@@ -113,7 +113,8 @@ class _Run:
         if self._as_json:
             print_json(reporting.as_json(results, skipped))
         else:
-            _conclude(results, [*reporting.left_out(skipped)], reporting.summary(results, duration_s), self._verbose)
+            notes = [*reporting.warnings(results, packaged=self._verbose), *reporting.left_out(skipped)]
+            _conclude(results, notes, reporting.summary(results, duration_s), self._verbose)
         return all(result.status == "passed" for result in results)
 
     def _selected(self, found: Found) -> list[CaseFile]:

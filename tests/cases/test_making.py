@@ -78,7 +78,8 @@ def test_fetched_documents_are_masked_alike() -> None:
 
 def test_it_runs_and_says_the_same_but_for_the_person() -> None:
     new = new_case(order_event(), {}, options(), "order_completed")
-    ran = run(new.case, "order_completed", renders(load(None, {}), Library(packaged_templates(), None).snapshot))
+    rendering = renders(load(None, {}), Library(packaged_templates(), None).snapshot)
+    ran = run(new.case, "order_completed", rendering, own=True)
     (call,) = ran.made.calls
     assert call["userId"] == making.CUSTOMER_ID
     assert call["context"]["traits"] == {"email": "person-1@example.com", "name": "Person 1"}

@@ -170,6 +170,23 @@ def test_engines(templates: Path, relay: Relay) -> None:
     assert "calls[0].properties.id" in relay("test", "-k", "mine", "--engine", "reference").out
 
 
+def test_warnings_are_told_and_fail_a_case_only_where_the_configuration_is_strict(
+    templates: Path, relay: Relay
+) -> None:
+    put_template(templates, "order_completed", CALL.replace('"E"', '"Order Complete"') + "}")
+    put_case(templates, "order_completed", "mine", calls=[EXPECTED | {"event": "Order Complete"}])
+    ran = relay("test", "-k", "mine")
+    assert ran.code == 0
+    assert "warning  elasticpath/order_completed/mine: `event` is `Order Complete`: did you mean" in ran.out
+    (case,) = relay("test", "-k", "mine", "--json").json["cases"]
+    assert "guard_spec" in case["warnings"][0]
+    Path("relay.toml").write_text("[templates]\nstrict = true")
+    strict = relay("test")
+    assert strict.code == 1
+    assert 'outcomes[0]: nothing → {"outcome":"dead","code":"guard_spec"}' in strict.out
+    assert "1 failed in" in strict.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
