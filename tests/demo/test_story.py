@@ -44,6 +44,7 @@ async def test_once_tells_the_story_and_ends(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 async def test_without_once_it_goes_on_until_ctrl_c(tmp_path: Path) -> None:
     process = await demo(tmp_path)
     assert process.stdout is not None
@@ -64,13 +65,12 @@ class Interrupting(Console):
         super().print(*objects, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("slowly", [False, True])
-async def test_ctrl_c_in_the_middle_ends_it_quietly(monkeypatch: pytest.MonkeyPatch, slowly: bool) -> None:
+async def test_ctrl_c_in_the_middle_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     post = story._post
 
     async def post_slowly(url: str) -> list[tuple[Sample, int, dict[str, str]]]:
         # The relay has stopped listening by then.
-        await asyncio.sleep(0.5 * slowly)
+        await asyncio.sleep(0.3)
         return await post(url)
 
     monkeypatch.setattr(story, "_post", post_slowly)
@@ -78,6 +78,7 @@ async def test_ctrl_c_in_the_middle_ends_it_quietly(monkeypatch: pytest.MonkeyPa
         assert not await story.tell(Interrupting(file=io.StringIO()), once=False, port=0)
 
 
+@pytest.mark.long
 async def test_a_promise_that_is_not_kept_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(story, "EXPECTED_CALLS", 8)
     console = Console(file=io.StringIO(), width=160)

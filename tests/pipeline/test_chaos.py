@@ -6,13 +6,17 @@ Where a relay can be shared, each trouble is a destination of its own beside the
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -136,24 +140,26 @@ async def test_nobody_knocks_before_the_time_asked_for(tmp_path: Path) -> None:
         assert receiver.allowed_s - 0.002 <= receiver.times_s[2] < receiver.allowed_s + 1.5
 
 
-@pytest.mark.parametrize("status", [200, 500])
-async def test_an_answer_of_200_megabytes_is_not_read(tmp_path: Path, status: int) -> None:
-    requests = sent_bytes = 0
+class Talkative:
+    """Answers its first request with 200 MB, as far as they are read."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal requests, sent_bytes
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.requests = self.sent_bytes = 0
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"(?i)content-length: *(\d+)", head)
         assert length
         await reader.readexactly(int(length[1]))
-        requests += 1
+        self.requests += 1
         try:
-            if requests == 1:
-                writer.write(b"HTTP/1.1 %d Much\r\nConnection: close\r\n\r\n" % status)
+            if self.requests == 1:
+                writer.write(b"HTTP/1.1 %d Much\r\nConnection: close\r\n\r\n" % self.status)
                 for _ in range(0, 200_000_000, len(CHUNK)):
                     writer.write(CHUNK)
                     await writer.drain()
-                    sent_bytes += len(CHUNK)
+                    self.sent_bytes += len(CHUNK)
             else:
                 writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
         except ConnectionError:
@@ -161,33 +167,47 @@ async def test_an_answer_of_200_megabytes_is_not_read(tmp_path: Path, status: in
         finally:
             writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
-        host = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-        async with running(configuration(tmp_path, {"segment": host}, **ONE_LINE)) as relay:
-            first, _ = await post_story(relay, [("a", 0), ("a", 1)])
-            await drained(relay)
-            assert await ends(relay) == {"delivered@segment": 2}
-            told = await timeline(relay, first)
 
-    # What is not read piles up in the sockets' buffers at most.
-    assert 0 < sent_bytes < 20_000_000
-    assert told.attempts[0].status == status
-    assert len(told.attempts[0].answer) <= 500
+async def test_an_answer_of_200_megabytes_is_not_read(tmp_path: Path) -> None:
+    receivers = {"takes": Talkative(200), "fails": Talkative(500)}
+    async with AsyncExitStack() as stack:
+        hosts = {}
+        for name, receiver in receivers.items():
+            listener = await stack.enter_async_context(await asyncio.start_server(receiver.answer, "127.0.0.1", 0))
+            hosts[name] = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        relay = await stack.enter_async_context(running(configuration(tmp_path, hosts, **ONE_LINE)))
+        first, _ = await post_story(relay, [("a", 0), ("a", 1)])
+        await drained(relay)
+        assert await ends(relay) == {f"delivered@{name}": 2 for name in receivers}
+        told = await timeline(relay, first)
+
+    for name, receiver in receivers.items():
+        # What is not read piles up in the sockets' buffers at most.
+        assert 0 < receiver.sent_bytes < 20_000_000
+        attempt = next(attempt for attempt in told.attempts if attempt.destination == name)
+        assert attempt.status == receiver.status
+        assert len(attempt.answer) <= 500
 
 
 # --- refused calls and requests --------------------------------------------------------------
 
 
-async def test_one_bad_call_among_a_hundred_is_found_and_the_rest_delivered(tmp_path: Path) -> None:
+async def at_most_seven(calls: Calls) -> Response | None:
+    return Response("too large", 413) if len(calls) > 7 else None
+
+
+async def test_a_refused_batch_is_split_until_it_fits_or_the_bad_call_is_alone(tmp_path: Path) -> None:
     statuses = {"bad_request": 400, "too_large": 413, "unprocessable": 422}
-    receivers = {name: Receiver(answering(429)) for name in statuses}
+    receivers = {name: Receiver(answering(429)) for name in [*statuses, "small"]}
     async with relaying(tmp_path, receivers, **ONE_LINE) as relay:
         facts = story([f"order-{number}" for number in range(50)], 2)
         facts[63] = ("bad", 0)
         events = await post_story(relay, facts)
         for name, status in statuses.items():
             receivers[name].rule = refusing("bad", status, "products: what is this?")
-            receivers[name].requests.clear()
+        receivers["small"].rule = at_most_seven
+        for receiver in receivers.values():
+            receiver.requests.clear()
         await drained(relay)
 
         told = await timeline(relay, events[63])
@@ -201,32 +221,18 @@ async def test_one_bad_call_among_a_hundred_is_found_and_the_rest_delivered(tmp_
             check_ledger(receivers[name], facts[:63] + facts[64:])
             # Halving a hundred: two requests for each of seven steps, and one more.
             assert len(receivers[name].requests) <= 16
-
-
-async def test_a_request_too_large_is_split_until_it_fits(tmp_path: Path) -> None:
-    async def rule(calls: Calls) -> Response | None:
-        return Response("too large", 413) if len(calls) > 7 else None
-
-    receiver = Receiver(answering(429))
-    async with relaying(tmp_path, {"segment": receiver}, **ONE_LINE) as relay:
-        facts = story(["a", "b", "c"], 20)
-        await post_story(relay, facts)
-        receiver.rule = rule
-        await drained(relay)
-
-        assert await ends(relay) == {"delivered@segment": len(facts)}
-    check_ledger(receiver, facts)
-    assert receiver.orders == [order for order, _ in facts]
+    check_ledger(receivers["small"], facts)
+    assert receivers["small"].orders == [order for order, _ in facts]
 
 
 # --- one call that always fails, and others that do not --------------------------------------
 
 
 async def post_others(relay: Relay, facts: list[Fact]) -> None:
-    """Post five more orders, which go to other lines too."""
-    more = [(f"order-{len(facts) + number}", 0) for number in range(5)]
+    """Post two more orders at once, which mostly go to other lines."""
+    more = [(f"order-{len(facts) + number}", 0) for number in range(2)]
     facts += more
-    await post_story(relay, more)
+    await asyncio.gather(*(post_story(relay, [fact]) for fact in more))
 
 
 async def test_a_call_that_fails_again_and_again_while_others_go_through_is_dead(tmp_path: Path) -> None:
@@ -248,6 +254,12 @@ async def test_a_call_that_fails_again_and_again_while_others_go_through_is_dead
     check_ledger(receiver, facts)
 
 
+def refusals_beside_others(receiver: Receiver) -> int:
+    """How often a request was refused after others had gone through."""
+    refused = [names(calls, "unlucky") for calls in receiver.requests]
+    return sum(now and not before for before, now in pairwise(refused))
+
+
 async def more_requests(receiver: Receiver, number: int) -> None:
     before = len(receiver.requests)
     await until(lambda: len(receiver.requests) >= before + number)
@@ -255,13 +267,15 @@ async def more_requests(receiver: Receiver, number: int) -> None:
 
 async def test_no_call_is_to_blame_for_a_rate_limit_a_refused_key_or_an_outage(tmp_path: Path) -> None:
     receivers = {name: Receiver(refusing("unlucky", status)) for name, status in (("busy", 429), ("locked", 401))}
-    async with relaying(tmp_path, receivers) as relay:
+    one_by_one = {"MAX_BATCH_CALLS": "1", "REQUESTS_PER_SECOND": "1000"}
+    options = {f"DESTINATIONS__{name.upper()}__{key}": one_by_one[key] for name in receivers for key in one_by_one}
+    async with relaying(tmp_path, receivers, **options) as relay:
         facts: list[Fact] = [("unlucky", 0)]
         await post_story(relay, facts)
         for receiver in receivers.values():
             # More often than it takes to blame a call.
             async with asyncio.timeout(10):
-                while sum(names(calls, "unlucky") for calls in receiver.requests) < 2 * DEAD_AFTER:
+                while refusals_beside_others(receiver) < DEAD_AFTER + 3:
                     await post_others(relay, facts)
         down = answering(503)
         for receiver in receivers.values():
@@ -401,3 +415,42 @@ async def test_the_same_thing_twice_is_delivered_once(tmp_path: Path) -> None:
         assert 'relay_webhooks_total{result="duplicate",source="elasticpath"} 19.0' in shown
     assert receiver.orders == ["a", "b"]
     assert len(receiver.arrivals) == 2
+
+
+# --- anything, at any time -------------------------------------------------------------------
+
+TROUBLES = (
+    *(Fault(1, status) for status in (408, 429, 500, 503)),
+    *(Fault(1, 503, accept=accept) for accept in (False, True)),
+    *(Fault(1, cut=True, accept=accept) for accept in (False, True)),
+    *(Fault(1, delay_s=5, accept=accept) for accept in (False, True)),
+    *(Fault(1, status) for status in (301, 401, 404)),
+)
+
+
+@pytest.mark.long
+async def test_troubles_at_random(tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    logging.getLogger("tests").info("seed %d", seed)
+    chance = random.Random(seed)
+    receivers = {name: Receiver() for name in ("first", "second", "third")}
+    options = {f"DESTINATIONS__{name.upper()}__TIMEOUT_S": "0.5" for name in receivers}
+    facts = story([f"order-{number}" for number in range(20)], 60)
+
+    async def trouble() -> None:
+        while True:
+            receiver = chance.choice([*receivers.values()])
+            receiver.fault = replace(chance.choice(TROUBLES), count=chance.randint(1, 4))
+            await asyncio.sleep(chance.uniform(0, 0.2))
+
+    async with relaying(tmp_path, receivers, **options) as relay:
+        troubling = asyncio.create_task(trouble())
+        for at in range(0, len(facts), 20):
+            await asyncio.gather(*(post_story(relay, [fact]) for fact in facts[at : at + 20]))
+        troubling.cancel()
+        for receiver in receivers.values():
+            receiver.fault = Fault(0)
+        await drained(relay)
+        assert await ends(relay) == {f"delivered@{name}": len(facts) for name in receivers}
+    for receiver in receivers.values():
+        check_ledger(receiver, facts)
