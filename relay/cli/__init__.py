@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from relay.cli import check, config, init, lookup, render, replay, serve, test
+from relay.cli import check, config, diff, init, lookup, render, replay, serve, test
 from relay.cli.frame import EXIT_CODES, INTERRUPTED, Frame, globals_first, print_version, report
 
 # What a command needs beyond typer, it imports when it runs: `relay --help` must not wait for it.
@@ -26,6 +26,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("dead", lookup.dead),
     ("quarantine", lookup.quarantine),
     ("replay", replay.replay),
+    ("diff", diff.diff),
 )
 
 
