@@ -112,7 +112,7 @@ class ShopifyOptions(Options):
     guest_identity: Literal["email_hash", "email", "cart_token", "order_id"] = Field(
         "email_hash",
         description=(
-            "How a guest is known: anonymousId from the hashed e-mail, the e-mail or the cart's token as anonymousId,"
+            "How a guest is known: anonymousId from the hashed e-mail, the e-mail as it is, or the hashed cart token;"
             " or the order id as userId."
         ),
         json_schema_extra=IN_TEMPLATES,
@@ -120,11 +120,6 @@ class ShopifyOptions(Options):
     anonymous_id_attribute: str | None = Field(
         None,
         description="Name of the note attribute in which the storefront leaves the browser's anonymousId.",
-        json_schema_extra=IN_TEMPLATES,
-    )
-    order_id: Literal["id", "name"] = Field(
-        "id",
-        description="What `order_id` is: Shopify's id, or the order's name such as #1001.",
         json_schema_extra=IN_TEMPLATES,
     )
     affiliation: str | None = Field(
