@@ -257,7 +257,7 @@ def test_a_broken_plan_keeps_the_last_good_one(tmp_path: Path) -> None:
     assert [problem.code for problem in loaded.reload().problems] == ["plan_invalid"]
     assert plan_of(loaded) == before is not None
     put(tmp_path, "plans/order_completed.json", {"required": ["event"]})
-    assert [template.tracked_event for template in loaded.reload().changed] == ["order_completed"]
+    assert {template.tracked_event for template in loaded.reload().changed} == {"order_completed"}
     assert plan_of(loaded) != before
 
 
