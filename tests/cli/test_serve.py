@@ -160,7 +160,7 @@ DESTINATION = '[destinations.segment]\nkind = "segment"\n'
         ("[server]\nport = 'x'\n", "config_invalid", "server.port"),
         ('[journal]\nurl = "mysql://here"\n', "config_invalid", "journal.url"),
         (DESTINATION, "config_missing", "write_key"),
-        ('[sources.shop]\nplatform = "shop"\n', "config_invalid", "elasticpath"),
+        ('[sources.shop]\nplatform = "elastic"\n', "config_invalid", "elasticpath"),
     ],
 )
 def test_a_wrong_configuration_is_told(folder: Path, relay: Relay, text: str, code: str, word: str) -> None:
