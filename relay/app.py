@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import secrets
 import signal
 import socket
 import time
@@ -32,6 +34,7 @@ from relay.pipeline.render_process import RenderProcess
 from relay.pipeline.retention import Keep, Retention
 from relay.pipeline.standing import Standing
 from relay.pipeline.supervising import supervise
+from relay.pipeline.verifying import KEY_BYTES, Verifier
 from relay.pipeline.wakeups import Wakeups
 from relay.pipeline.watching import watch
 from relay.renderer import Hello, build_library, build_sources
@@ -65,6 +68,23 @@ async def open_journal(loaded: Loaded, *, exclusive: bool, commit: Callable[[flo
     return await SqliteJournal.open(
         journal_path(loaded), partitions=loaded.options.journal.partitions, exclusive=exclusive, observe_commit=commit
     )
+
+
+def verifier(loaded: Loaded, *, lasting: bool) -> Verifier:
+    """Of secrets in quarantine. Its key is a file beside the journal; ``lasting`` makes that if need be.
+
+    Raises RelayError when the file is not such a key.
+    """
+    path = journal_path(loaded)
+    path = path.with_name(f"{path.name}.key")
+    key = path.read_bytes() if path.exists() else secrets.token_bytes(KEY_BYTES)
+    if len(key) != KEY_BYTES:
+        raise RelayError("system_refused", f"{path} is damaged.", "Remove it; a new one is made at the next start.")
+    if lasting and not path.exists():
+        with open(os.open(made := f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(key)
+        os.replace(made, path)
+    return Verifier(key)
 
 
 @asynccontextmanager
@@ -200,7 +220,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
                 observer=metrics,
                 now_ms=now_ms,
             )
-        intake = Intake(journal, sources, wakeups, metrics, now_ms)
+        intake = Intake(journal, sources, wakeups, metrics, now_ms, verifier(loaded, lasting=True))
         keep = Keep(options.retention.events_days, options.retention.dead_days, options.retention.quarantine_days)
         webhooks = Webhooks(intake, wakeups, max_body_bytes=options.server.max_body_bytes)
         health = Health(standing.readiness, metrics)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from relay.cli import check, config, diff, init, lookup, render, replay, serve, test
+from relay.cli import check, config, diff, init, lookup, privacy, quarantine, render, replay, serve, test
 from relay.cli.frame import EXIT_CODES, INTERRUPTED, Frame, globals_first, print_version, report
 
 # What a command needs beyond typer, it imports when it runs: `relay --help` must not wait for it.
@@ -24,9 +24,12 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("events", lookup.events),
     ("show", lookup.show),
     ("dead", lookup.dead),
-    ("quarantine", lookup.quarantine),
+    ("quarantine", quarantine.quarantine),
     ("replay", replay.replay),
     ("diff", diff.diff),
+    ("forget", privacy.forget),
+    ("export", privacy.export),
+    ("audit", privacy.audit),
 )
 
 

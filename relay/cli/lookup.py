@@ -1,4 +1,4 @@
-"""`relay events`, `relay dead`, `relay show`, `relay quarantine`: where is order 1234?"""
+"""`relay events`, `relay dead`, `relay show`: where is order 1234?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from relay.cli.selecting import (
     selection,
 )
 from relay.codes import RelayError
-from relay.model import EventId, OutcomeKind, QuarantineId, Selection
+from relay.model import EventId, OutcomeKind, Selection
 
 if TYPE_CHECKING:
     from relay.journal.protocol import Journal
@@ -97,34 +97,6 @@ def show(
         print_json(showing.as_json(told))
     else:
         showing.timeline(told, showing.console())
-
-
-def quarantine(
-    context: typer.Context,
-    item: Annotated[int | None, typer.Argument(help="Id of a request: shows it whole. Without, lists them.")] = None,
-    source: SourceOption = None,
-    limit: LimitOption = 20,
-    as_json: JsonOption = False,
-) -> None:
-    """List requests that were not genuine or not readable, or show one. Their secrets are not kept."""
-    from relay.cli import showing
-
-    if item is not None:
-        found = with_journal(context, lambda journal: journal.quarantined_one(QuarantineId(item)))
-        if found is None:
-            raise RelayError("not_found", f"There is nothing with id {item} in quarantine.")
-        if as_json:
-            print_json(showing.as_json(found))
-        else:
-            showing.quarantined(found, showing.console())
-        return
-    items = with_journal(context, lambda journal: journal.quarantined(source, limit=limit))
-    if as_json:
-        print_json([showing.as_json(entry) for entry in items])
-    elif items:
-        showing.console().print(showing.quarantine_table(items))
-    else:
-        typer.echo("Nothing is in quarantine.")
 
 
 def _list(context: typer.Context, chosen: Selection, limit: int, as_json: bool) -> None:

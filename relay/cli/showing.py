@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from relay.codes import CODES
-from relay.model import Attempt, Call, EventSummary, Outcome, OutcomeKind, Quarantined, Timeline
+from relay.model import Attempt, Audit, Call, EventSummary, Outcome, OutcomeKind, Quarantined, Timeline
 
 COLOURS = {
     OutcomeKind.DELIVERED: "green",
@@ -65,6 +65,15 @@ def quarantine_table(items: Sequence[Quarantined]) -> Table:
     return table
 
 
+def audit_table(audits: Sequence[Audit]) -> Table:
+    table = _table("at", "source", "request", "asked by", "events", "calls", "quarantined")
+    for audit in audits:
+        asked_by = "a person" if audit.event_id is None else f"event {audit.event_id}"
+        counts = (str(audit.events), str(audit.calls), str(audit.quarantined))
+        table.add_row(moment(audit.at_ms), audit.source, str(audit.kind), asked_by, *counts)
+    return table
+
+
 def quarantined(item: Quarantined, console: Console) -> None:
     """One request in quarantine, whole."""
     console.print(quarantine_table([item]))
@@ -83,6 +92,7 @@ def timeline(told: Timeline, console: Console) -> None:
         ("delivery key", event.delivery_key),
         ("happened", moment(event.occurred_at_ms)),
         ("received", moment(event.received_at_ms)),
+        ("forgotten", moment(event.forgotten_at_ms)),
         ("found by", ", ".join(told.keys)),
         ("replayed as", ", ".join(map(str, told.replays))),
     ):
@@ -138,7 +148,7 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def as_json(value: EventSummary | Quarantined | Timeline | Call) -> dict[str, Any]:
+def as_json(value: EventSummary | Quarantined | Timeline | Call | Audit) -> dict[str, Any]:
     """Plain JSON: bytes as text, times in ISO 8601 beside the milliseconds."""
     return _plain(asdict(value))  # type: ignore[no-any-return]
 

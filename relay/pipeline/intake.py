@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 import orjson
 
 from relay.journal.protocol import Journal, JournalUnavailable
-from relay.model import Appended, Lane, NewEvent, NewQuarantined, Webhook, render_stage
+from relay.model import Appended, Lane, NewEvent, NewQuarantined, Received, Webhook, render_stage
 from relay.pipeline.observing import Observer
+from relay.pipeline.verifying import Verifier
 from relay.pipeline.wakeups import Wakeups
 from relay.sources.contract import Refused, Source
 
@@ -19,8 +20,24 @@ def partition_of(source: str, entity: str, partitions: int) -> int:
     return zlib.crc32(f"{source}\n{entity}".encode("utf-8", "surrogatepass")) % partitions
 
 
+def new_event(source: str, received: Received, *, received_at_ms: int, partitions: int) -> NewEvent:
+    """What is stored of a genuine webhook. One that tells no time happened when it came."""
+    return NewEvent(
+        lane=Lane.LIVE,
+        partition=partition_of(source, received.entity, partitions),
+        source=source,
+        topic=received.topic,
+        delivery_key=received.delivery_key,
+        entity=received.entity,
+        occurred_at_ms=received_at_ms if received.occurred_at_ms is None else received.occurred_at_ms,
+        received_at_ms=received_at_ms,
+        headers=orjson.dumps(dict(received.headers)).decode(),
+        body=received.body,
+    )
+
+
 class Intake:
-    """Takes webhooks of all sources."""
+    """Takes webhooks of all sources. Without a ``verifier``, secrets in quarantine cannot be checked again."""
 
     def __init__(
         self,
@@ -29,12 +46,14 @@ class Intake:
         wakeups: Wakeups,
         observer: Observer,
         now_ms: Callable[[], int],
+        verifier: Verifier | None = None,
     ) -> None:
         self._journal = journal
         self._sources = sources
         self._wakeups = wakeups
         self._observer = observer
         self._now_ms = now_ms
+        self._verifier = verifier
 
     def knows(self, source: str) -> bool:
         return source in self._sources
@@ -51,18 +70,7 @@ class Intake:
         except Refused as refusal:
             await self.refuse(source, webhook, refusal)
             raise
-        event = NewEvent(
-            lane=Lane.LIVE,
-            partition=partition_of(source, received.entity, self._journal.partitions),
-            source=source,
-            topic=received.topic,
-            delivery_key=received.delivery_key,
-            entity=received.entity,
-            occurred_at_ms=now_ms if received.occurred_at_ms is None else received.occurred_at_ms,
-            received_at_ms=now_ms,
-            headers=orjson.dumps(dict(received.headers)).decode(),
-            body=received.body,
-        )
+        event = new_event(source, received, received_at_ms=now_ms, partitions=self._journal.partitions)
         try:
             appended = await self._journal.append(event)
         except JournalUnavailable:
@@ -76,6 +84,7 @@ class Intake:
     async def refuse(self, source: str, webhook: Webhook, refusal: Refused) -> None:
         """Put a request that is not to be worked into quarantine, without its secrets."""
         stripped = self._sources[source].strip(webhook)
+        presented = self._sources[source].presented(webhook)
         self._observer.webhook(source, refusal.code)
         await self._journal.quarantine(
             NewQuarantined(
@@ -85,5 +94,6 @@ class Intake:
                 code=refusal.code,
                 detail=refusal.detail,
                 received_at_ms=self._now_ms(),
+                verifier=self._verifier.of(source, presented) if self._verifier else "",
             )
         )

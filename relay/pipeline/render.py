@@ -5,14 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 from relay import logs
 from relay.journal.protocol import CursorMoved, Journal, JournalUnavailable
-from relay.model import Event, EventId, Lane, NewCall, NewOutcome, OutcomeKind, Stage, render_stage
+from relay.model import (
+    Event,
+    EventId,
+    Lane,
+    NewCall,
+    NewOutcome,
+    OutcomeKind,
+    PrivacyKind,
+    Stage,
+    render_stage,
+)
 from relay.pipeline.completing import CompletionMissing, CompletionWaits
 from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
 from relay.pipeline.observing import Observer
+from relay.pipeline.privacy import carry_out, keys
 from relay.pipeline.wakeups import Stopping, Wakeups
 from relay.sources.contract import Lookup, Source
 
@@ -127,9 +139,53 @@ class RenderLine:
         return False
 
     async def _render(self, stage: Stage, position: int, events: Sequence[Event]) -> None:
-        tasks = await self._complete(events)
+        ahead = list(takewhile(lambda event: not self._stands_apart(event), events))
+        if not ahead:
+            await self._settle_apart(stage, position, events[0])
+            return
+        tasks = await self._complete(ahead)
         if tasks:
             await self._settle(stage, position, tasks)
+
+    def _stands_apart(self, event: Event) -> bool:
+        """Whether it is nothing for templates: it was forgotten, or asks for privacy."""
+        if event.forgotten_at_ms is not None:
+            return True
+        try:
+            return self._source is not None and self._source.privacy(event) is not None
+        except ValueError:
+            # Said when it is carried out.
+            return True
+
+    async def _settle_apart(self, stage: Stage, position: int, event: Event) -> None:
+        now_ms = self._now_ms()
+        found: Sequence[str] = ()
+        if event.forgotten_at_ms is not None:
+            outcome = ended(event.id, OutcomeKind.SKIPPED, "forgotten", "", now_ms)
+        else:
+            outcome, found = await self._carry_out(event, now_ms)
+        await self._journal.settle_events(
+            stage,
+            position=position,
+            moved_to=event.id,
+            calls=[],
+            outcomes=[outcome],
+            keys=[(event.id, key) for key in found],
+        )
+        self._report([outcome])
+
+    async def _carry_out(self, event: Event, now_ms: int) -> tuple[NewOutcome, Sequence[str]]:
+        """Do what a privacy request asks; how it ended, and by what to find it."""
+        assert self._source is not None
+        try:
+            request = self._source.privacy(event)
+        except ValueError as error:
+            return ended(event.id, OutcomeKind.DEAD, "privacy_unread", str(error), now_ms), ()
+        assert request is not None
+        await carry_out(self._journal, self._name, self._source, request, event_id=event.id, now_ms=now_ms)
+        if request.kind is PrivacyKind.DATA_REQUEST:
+            return ended(event.id, OutcomeKind.IGNORED, "data_request", "", now_ms), keys(request.subjects)
+        return ended(event.id, OutcomeKind.IGNORED, "privacy_done", "", now_ms), ()
 
     async def _complete(self, events: Sequence[Event]) -> list[Task]:
         """The tasks before the first event that has to wait for documents; that one when it is the first."""
