@@ -54,9 +54,12 @@ def forget(
         if not run:
             return told
         at_ms = now_ms()
-        events, calls, scrubbed = await privacy.erase(journal, found, at_ms, rewrite=rewrite)
-        await journal.record_audit(Audit(at_ms, source, kind, None, events, calls, len(found.quarantine_ids)))
-        return told | {"events": events, "calls": calls, "scrubbed": scrubbed}
+        erased = await privacy.erase(journal, found, at_ms)
+        await journal.record_audit(
+            Audit(at_ms, source, kind, None, erased.events, erased.calls, len(found.quarantine_ids))
+        )
+        scrubbed = await privacy.scrub(journal, rewrite=rewrite)
+        return told | {"events": erased.events, "calls": erased.calls, "scrubbed": scrubbed}
 
     told = with_journal(context, work)
     if as_json:

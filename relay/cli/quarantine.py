@@ -40,8 +40,8 @@ def quarantine(
 ) -> None:
     """List requests that were not genuine or not readable, show one, or verify them again.
 
-    Their secrets are not kept, and letters and digits of bodies are shown as x and 0. What `recheck` lets in becomes
-    events with their old times of arrival, in their old order; a running relay works them at once.
+    Secrets are not kept. Personal data in a body is shown masked; of a body that is not JSON, only the shape.
+    What `recheck` lets in becomes events, in the order and with the times of arrival; a running relay works them.
     """
     if run and item != RECHECK:
         raise RelayError("bad_argument", "--run belongs to `relay quarantine recheck`.")
@@ -61,7 +61,7 @@ def _show(context: typer.Context, item: str, *, unmasked: bool, as_json: bool) -
     found = with_journal(context, lambda journal: journal.quarantined_one(QuarantineId(int(item))))
     if found is None:
         raise RelayError("not_found", f"There is nothing with id {item} in quarantine.")
-    shown = found if unmasked else masked(found)
+    shown = found if unmasked else without_personal_data(found)
     if as_json:
         print_json(as_plain(shown))
     else:
@@ -73,7 +73,7 @@ def _list(context: typer.Context, source: str | None, limit: int, *, unmasked: b
 
     items = with_journal(context, lambda journal: journal.quarantined(source, limit=limit))
     if as_json:
-        print_json([as_plain(entry if unmasked else masked(entry)) for entry in items])
+        print_json([as_plain(entry if unmasked else without_personal_data(entry)) for entry in items])
     elif items:
         showing.console().print(showing.quarantine_table(items))
     else:
@@ -115,24 +115,15 @@ def as_plain(item: Quarantined) -> dict[str, Any]:
     return plain
 
 
-def masked(item: Quarantined) -> Quarantined:
-    """The body's shape: names of members, and of the rest which characters are letters and digits."""
+def without_personal_data(item: Quarantined) -> Quarantined:
+    """Stand-ins for personal values where the body is JSON; else only which characters are letters and digits."""
+    from relay.cases.disguises import Disguises
+    from relay.cases.masking import masked
+
     text = item.body.decode("utf-8", "replace")
     try:
-        shape = json.dumps(_shape(json.loads(text)), ensure_ascii=False)
+        shown = json.dumps(masked(json.loads(text), Disguises()), ensure_ascii=False)
     except (ValueError, RecursionError):
-        # Not JSON, which may be why it is here.
-        shape = _hidden(text)
-    return replace(item, body=shape.encode())
-
-
-def _shape(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _shape(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_shape(inner) for inner in value]
-    return _hidden(value) if isinstance(value, str) else 0 if type(value) in (int, float) else value
-
-
-def _hidden(text: str) -> str:
-    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "0", text))
+        # Not JSON, or too deep: nobody can tell what in it is personal.
+        shown = re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "0", text))
+    return replace(item, body=shown.encode("utf-8", "replace"))

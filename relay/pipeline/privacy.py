@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay import logs
-from relay.journal.protocol import Journal
+from relay.journal.protocol import Forgotten, Journal
 from relay.model import Audit, Event, EventId, Lane, PrivacyKind, PrivacyRequest, Quarantined, QuarantineId
 from relay.sources.contract import Source
 
@@ -45,14 +45,19 @@ async def find(
     return Concerned(sorted(entities), await _quarantined(journal, name, source, wanted))
 
 
-async def erase(journal: Journal, concerned: Concerned, at_ms: int, *, rewrite: bool = False) -> tuple[int, int, bool]:
-    """Returns the numbers of events and calls erased, and whether the files hold nothing of them any more."""
+async def erase(journal: Journal, concerned: Concerned, at_ms: int) -> Forgotten:
+    """Make the journal forget it; the bytes are gone for good after `scrub`."""
     forgotten = await journal.forget(concerned.event_ids, at_ms=at_ms)
     await journal.forget_quarantined(concerned.quarantine_ids)
+    return forgotten
+
+
+async def scrub(journal: Journal, *, rewrite: bool = False) -> bool:
+    """Try a few times; False when somebody reads so long that the old bytes stay in the write-ahead log."""
     for _ in range(SCRUBS):
         if await journal.scrub(rewrite=rewrite):
-            return forgotten.events, forgotten.calls, True
-    return forgotten.events, forgotten.calls, False
+            return True
+    return False
 
 
 async def carry_out(
@@ -60,23 +65,28 @@ async def carry_out(
 ) -> Audit:
     """Do what a platform asks by the event ``event_id``, and write it down. An erased person's request goes too."""
     concerned = await find(journal, name, source, request.subjects, but=event_id)
-    events, calls = len(concerned.event_ids), 0
-    scrubbed = None
-    if request.kind is not PrivacyKind.DATA_REQUEST:
-        events, calls, scrubbed = await erase(journal, concerned, now_ms)
-    audit = Audit(now_ms, name, request.kind, event_id, events, calls, len(concerned.quarantine_ids))
+    forgotten = Forgotten(len(concerned.event_ids), 0)
+    erases = request.kind is not PrivacyKind.DATA_REQUEST
+    if erases:
+        forgotten = await erase(journal, concerned, now_ms)
+    audit = Audit(
+        now_ms, name, request.kind, event_id, forgotten.events, forgotten.calls, len(concerned.quarantine_ids)
+    )
     await journal.record_audit(audit)
+    scrubbed = None
+    if erases:
+        # Only now: a request that is forgotten is not carried out again after a crash.
+        await journal.forget([event_id], at_ms=now_ms)
+        scrubbed = await scrub(journal)
     logs.get("privacy").info(
         str(request.kind),
         source=name,
         event_id=event_id,
-        events=events,
-        calls=calls,
+        events=audit.events,
+        calls=audit.calls,
         quarantined=audit.quarantined,
         scrubbed=scrubbed,
     )
-    if request.kind is not PrivacyKind.DATA_REQUEST:
-        await journal.forget([event_id], at_ms=now_ms)
     return audit
 
 

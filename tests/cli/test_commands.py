@@ -185,12 +185,37 @@ def test_quarantine(journal: Filled, relay: Relay) -> None:
     assert relay("quarantine", "--source", "nobody").out == "Nothing is in quarantine.\n"
     assert len(relay("quarantine", "--limit", "1", "--json").json) == 1
 
-    one = relay("quarantine", guessed["id"], "--json")
+    one = relay("quarantine", guessed["id"], "--unmasked", "--json")
     assert one.json["body"].encode() == SAMPLES["order.paid"]
     assert "a-guess" not in one.out
-    whole = relay("quarantine", broken["id"])
+    whole = relay("quarantine", broken["id"], "--unmasked")
     assert "{not JSON" in whole.out
     assert SECRET not in whole.out
+
+
+def test_quarantine_shows_no_personal_data_unless_asked(journal: Filled, relay: Relay) -> None:
+    broken, guessed = relay("quarantine", "--json").json
+    order = orjson.loads(SAMPLES["order.paid"])["payload"]["data"]
+    assert order["customer"]["email"] in relay("quarantine", guessed["id"], "--unmasked").out
+    for shown in (relay("quarantine", guessed["id"]).out, relay("quarantine", "--json").out):
+        assert order["customer"]["email"] not in shown
+        assert order["customer"]["name"] not in shown
+    assert order["id"] in relay("quarantine", guessed["id"]).out
+    assert "{xxx xxxx" in relay("quarantine", broken["id"]).out
+
+
+def test_quarantine_takes_an_id_or_recheck(journal: Filled, relay: Relay) -> None:
+    assert relay("quarantine", "rechek").code == 2
+    assert relay("quarantine", "1", "--run").code == 2
+    assert relay("quarantine", "99999").code == 1
+    assert relay("quarantine", "recheck", "--source", "nobody").code == 2
+    assert relay("quarantine", "recheck", "--json").json == {
+        "genuine": 0,
+        "appended": 0,
+        "duplicates": 0,
+        "refused": {"signature_mismatch": 2},
+    }, "without the key that lay beside the journal, no secret can be recognised"
+    assert "signature_mismatch" in relay("quarantine", "recheck").out
 
 
 # --- replay ----------------------------------------------------------------------------------
