@@ -18,6 +18,7 @@ from relay.cli import build
 from relay.cli.frame import EXIT_CODES
 from relay.codes import CODES
 from relay.settings.describing import Row, describe
+from relay.templates.helpers import HELPERS
 
 FOLDER = Path(__file__).parents[2] / "docs"
 
@@ -73,6 +74,23 @@ def _option_help(option: Any) -> str:
     return f"{option.help or ''}{default}"
 
 
+def templates() -> Iterator[str]:
+    """Every helper with its examples, and the limits of a rendering."""
+    yield "## Helpers\n"
+    for helper in HELPERS:
+        yield f"### `{helper.signature}`\n\n{helper.summary}\n"
+        examples = [(f"`{example.expression}`", _given(example.gives)) for example in helper.examples]
+        yield from _table(("example", "gives"), examples)
+        yield ""
+    yield "## Limits\n"
+    limits = [row for row in describe() if row.table == "templates" and row.type.startswith("whole number")]
+    yield from _table(("option", "default", ""), ((f"`{row.name}`", f"`{row.default}`", row.help) for row in limits))
+
+
+def _given(result: str | None) -> str:
+    return "nothing" if result is None else f"`{result}`"
+
+
 def _table(head: tuple[str, ...], rows: Any) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
@@ -90,6 +108,7 @@ BLOCKS: Mapping[str, Callable[[], Iterator[str]]] = {
     "configuration": configuration,
     "errors": errors,
     "commands": commands,
+    "templates": templates,
 }
 """Page (`docs/<name>.md`) and what is generated in it."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from relay.cases.disguises import Disguises
@@ -111,6 +111,7 @@ def shape(value: Any) -> Any:
     return type(value)
 
 
+@settings(max_examples=50)
 @given(PEOPLE, st.text(max_size=30))
 def test_nothing_personal_is_left_anywhere(person: dict[str, str], note: str) -> None:
     parts = [person["first"], person["last"]]
@@ -124,6 +125,7 @@ def test_nothing_personal_is_left_anywhere(person: dict[str, str], note: str) ->
     assert shape(hidden) == shape(document)
 
 
+@settings(max_examples=50)
 @given(PEOPLE)
 def test_what_templates_work_with_stays(person: dict[str, str]) -> None:
     assume(not any(part.casefold() in VOCABULARY.casefold() for part in (person["first"], person["last"])))
@@ -141,6 +143,7 @@ def test_what_templates_work_with_stays(person: dict[str, str]) -> None:
     assert json.loads(hidden["resources"]) == hidden["payload"]
 
 
+@settings(max_examples=50)
 @given(PEOPLE)
 def test_one_address_is_one_person_however_it_is_written(person: dict[str, str]) -> None:
     hidden: Any = masked(order(person, ""), Disguises())
@@ -153,6 +156,7 @@ def test_one_address_is_one_person_however_it_is_written(person: dict[str, str])
     assert data["mail_link"].endswith(mask.replace("@", "%40"))
 
 
+@settings(max_examples=50)
 @given(st.lists(EMAILS, unique_by=str.casefold, min_size=1, max_size=6))
 def test_different_addresses_stay_different_and_masking_is_repeatable(addresses: list[str]) -> None:
     document: list[Any] = [{"email": address} for address in addresses]
