@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from relay import logs
@@ -31,6 +32,7 @@ from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
 from relay.pipeline.observing import Observer
 from relay.pipeline.pacing import Pace
 from relay.pipeline.planning import Plan, plan
+from relay.pipeline.supervising import supervise
 from relay.pipeline.wakeups import Stopping, Wakeups
 
 JOURNAL_RETRY_S = 1.0
@@ -121,7 +123,9 @@ class Delivery:
             self.gate.retry_at_once()
         async with asyncio.TaskGroup() as group:
             for partition in range(self._journal.partitions):
-                group.create_task(self._run_partition(partition), name=f"{self.name} {partition}")
+                # Each by itself: a defect that one event meets stops its own line.
+                line = partial(self._run_partition, partition)
+                group.create_task(supervise(f"{deliver_stage(self.name)}/{partition}", line, self._wakeups))
 
     async def _run_partition(self, partition: int) -> None:
         flag = self._wakeups.flag(deliver_stage(self.name), partition)

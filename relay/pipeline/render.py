@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
@@ -25,6 +26,7 @@ from relay.pipeline.completing import CompletionMissing, CompletionWaits
 from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
 from relay.pipeline.observing import Observer
 from relay.pipeline.privacy import carry_out, keys
+from relay.pipeline.supervising import supervise
 from relay.pipeline.wakeups import Stopping, Wakeups
 from relay.sources.contract import Lookup, Source
 
@@ -108,7 +110,9 @@ class RenderLine:
         self._gate.retry_at_once()
         async with asyncio.TaskGroup() as group:
             for partition in range(self._journal.partitions):
-                group.create_task(self._run_partition(partition), name=f"{self._name} {partition}")
+                # Each by itself: a defect that one event meets stops its own line.
+                line = partial(self._run_partition, partition)
+                group.create_task(supervise(f"{render_stage(self._name)}/{partition}", line, self._wakeups))
 
     async def _run_partition(self, partition: int) -> None:
         flag = self._wakeups.flag(render_stage(self._name), partition)
