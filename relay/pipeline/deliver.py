@@ -40,6 +40,8 @@ SUSPECT_AFTER = 5
 """Failures of one line in a row after which its next requests get smaller, to find a bad record."""
 DEAD_AFTER = 10
 """Failures of a single call, with others going through between them, after which it is dead."""
+STALE_MS = 100
+"""A request that waited longer for its turn is looked at again before it is sent."""
 DOUBTFUL = frozenset({"server_error", "timeout"})
 """Codes of failures that may be a record's fault; the others are surely not."""
 
@@ -222,9 +224,12 @@ class Delivery:
 
     async def _attempt(self, stage: Stage, planned: Plan) -> tuple[NewAttempt, Decision, int]:
         """Make one request; in test mode make it without sending it."""
+        asked_at_ms, waits = self._now_ms(), self.gate.state.failures > 0
         async with self._room, self.gate.passage() as token:
             await self._pace.turn()
             started_at_ms = self._now_ms()
+            if waits or started_at_ms - asked_at_ms > STALE_MS:
+                await self._still_wanted(stage, planned)
             request = self._destination.request(
                 planned.records, now_ms=started_at_ms, failures=self.gate.state.failures
             )
@@ -252,6 +257,13 @@ class Delivery:
         )
         self._tell(attempt)
         return attempt, decision, token
+
+    async def _still_wanted(self, stage: Stage, planned: Plan) -> None:
+        """Raises `CursorMoved`, so that all is read anew, when a call was forgotten while this waited."""
+        batch = await self._journal.read_calls(stage, self._destination.limits.max_records)
+        kept = {call.id for call in batch.calls if call.text}
+        if not all(call.id in kept for call in planned.sent):
+            raise CursorMoved(f"calls of {self.name} were forgotten")
 
     def _tell(self, attempt: NewAttempt) -> None:
         self._observer.attempt(self.name, attempt.verdict, attempt.code, attempt.duration_ms / 1000, attempt.calls)
