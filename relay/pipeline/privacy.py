@@ -79,7 +79,8 @@ async def carry_out(
         await journal.forget([event_id], at_ms=now_ms)
         scrubbed = await scrub(journal)
     logs.get("privacy").info(
-        str(request.kind),
+        "privacy_request",
+        request=str(request.kind),
         source=name,
         event_id=event_id,
         events=audit.events,

@@ -68,7 +68,7 @@ async def test_a_customer_is_redacted_by_webhook(tmp_path: Path, logbook: Logboo
         assert await ends(relay, request) == [("ignored", "privacy_done")]
         (audit,) = await relay.journal.audits(limit=10)
         assert (audit.kind, audit.event_id, audit.events) == (PrivacyKind.REDACT_CUSTOMER, request, 2)
-        assert logbook.having("redact_customer", source="shop", events=2)
+        assert logbook.having("privacy_request", request="redact_customer", source="shop", events=2)
         assert in_files(tmp_path, "ines@shop.example") == 0
         assert in_files(tmp_path, "b@x.example") > 0
 
