@@ -137,6 +137,8 @@ _BUILT_INS = {
         f"$sum($map($a,function($i){{$length($i)}}))+($exists($s)?$count($a)*$length($s):0)>{MOST_CHARACTERS}",
         "$exists($s)?$b($a,$s):$b($a)",
     ),
+    # Of no items the engine makes null, and the language nothing.
+    "reduce": "$reduce:=($b:=$reduce;function($s,$f,$i)<afj?:j>{$s=[]?$i:$exists($i)?$b($s,$f,$i):$b($s,$f)});",
     "distinct": _bounded("distinct", "$a", "x:x", f"$count($a)>{MOST_DISTINCT}", "$b($a)"),
     # A component may ask for a width, as in [Y,9-9]; three digits of it are already a mistake.
     "fromMillis": _bounded(

@@ -123,7 +123,8 @@ def _failed(error: Exception, trail: Trail, tree: Node | None) -> Failed:
     ours = next((each for each in chain(error) if isinstance(each, HelperError | LimitExceeded | Unavailable)), None)
     if ours is not None:
         return Failed("", trail, tree, str(ours), isinstance(ours, LimitExceeded))
-    called = getattr(trail.working[-1], "procedure", None) if trail.working else None
+    node = trail.working[-1] if trail.working else None
+    called = getattr(node, "procedure", None) or getattr(node, "rhs", None)
     return Failed(code_of(error, str(getattr(called, "value", ""))), trail, tree)
 
 

@@ -140,6 +140,16 @@ def test_a_bounded_built_in_refuses_what_the_language_refuses(expression: str, m
     assert failure(f"{expression} ", {"n": "banana"}).diagnostic.jsonata_code == code != ""
 
 
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [("[]", ...), ("nothing", ...), ("[], 5", 5), ("[], null", None), ("[7]", 7), ("[1, 2], 5", 8), ("3", 3)],
+)
+def test_reducing_nothing_gives_nothing(items: str, expected: object) -> None:
+    sequence, _, initial = items.partition("], ")
+    arguments = f"{sequence}], $add, {initial}" if initial else f"{items}, $add"
+    assert evaluate(f"($add := function($a, $b) {{$a + $b}}; $reduce({arguments}))") == expected
+
+
 def test_names_in_the_template_may_be_those_of_helpers() -> None:
     assert evaluate('($email := "a"; $money := function($x) {$x * 2}; $email & $money(4))') == "a8"
 

@@ -13,6 +13,7 @@ from relay.templates.hints.operands import incomparable, wrong_operand
 from relay.templates.hints.operators import assigned_key, foreign_operator, line_comment
 from relay.templates.hints.quotes_in_names import quote_at_fault, quote_in_name
 from relay.templates.hints.separators import missing_separator, stray_separator, trailing_separator
+from relay.templates.hints.transforms import transforms
 from relay.templates.hints.unclosed import unclosed_bracket, unclosed_pattern, unclosed_text
 from relay.templates.hints.variables import misspelt_variables
 
@@ -31,7 +32,7 @@ SYNTAX_HINTS: tuple[SyntaxHint, ...] = (
     missing_separator,
 )
 
-FINDERS: tuple[Finder, ...] = (unknown_functions, called_names, misspelt_variables, lost_comparisons)
+FINDERS: tuple[Finder, ...] = (unknown_functions, called_names, misspelt_variables, lost_comparisons, transforms)
 """What can be parsed, and would fail or do nothing on every event."""
 
 RUNTIME_HINTS: tuple[RuntimeHint, ...] = (wrong_operand, incomparable, wrong_key, no_function, wrong_argument)
