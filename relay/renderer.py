@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from relay.codes import RelayError
 from relay.model import Event, EventId, Lane, Webhook
 from relay.pipeline import frames
@@ -89,14 +91,14 @@ def tracking(options: SourceOptions) -> Tracking:
     return Tracking.of(chosen, defaults, settings)
 
 
-def render_body(loaded: Loaded, source: str, body: bytes, now_ms: int) -> Rendered:
-    """What a webhook's body makes. Raises RelayError for a body or a source that is none."""
+def render_webhook(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -> Rendered:
+    """What a webhook makes, whoever sent it. Raises RelayError for a webhook or a source that is none."""
     if source not in loaded.options.sources:
         known = ", ".join(loaded.options.sources) or "none"
         raise RelayError("bad_argument", f"No source {source!r} is configured.", f"Configured: {known}.")
     options = loaded.options.sources[source].model_copy(update={"open": True})
     try:
-        received = build_source(source, options).receive(Webhook({}, body), now_ms=now_ms)
+        received = build_source(source, options).receive(webhook, now_ms=now_ms)
     except Refused as refusal:
         raise RelayError(refusal.code, refusal.detail) from refusal
     event = Event(
@@ -109,7 +111,7 @@ def render_body(loaded: Loaded, source: str, body: bytes, now_ms: int) -> Render
         entity=received.entity,
         occurred_at_ms=now_ms if received.occurred_at_ms is None else received.occurred_at_ms,
         received_at_ms=now_ms,
-        headers="{}",
+        headers=orjson.dumps(dict(received.headers)).decode(),
         body=received.body,
         replay_of=None,
     )

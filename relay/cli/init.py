@@ -27,7 +27,7 @@ def init(
 ) -> None:
     """Write a commented relay.toml to start from.
 
-    It gets a new webhook secret, and a destination in test mode. Tells the next steps.
+    It gets a new webhook secret, unless the platform makes it, and a destination in test mode. Tells the next steps.
     """
     _check_platform(source)
     file = folder / FILE

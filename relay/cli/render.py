@@ -21,13 +21,21 @@ def render(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A webhook's body; - reads standard input.")],
     source: Annotated[str, typer.Option("--source", "-s", help="Name of the source, as configured.")],
+    header: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header", "-H", help='A header of it, "Name: value"; Shopify names the topic in one. Repeatable.'
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the calls that a webhook makes. Sends and stores nothing, asks no commerce API, checks no secret."""
     from relay.app import now_ms
-    from relay.renderer import render_body
+    from relay.model import Webhook
+    from relay.renderer import render_webhook
 
-    rendered = render_body(frame(context).load(), source, _read(file), now_ms())
+    webhook = Webhook(dict(map(_header, header or ())), _read(file))
+    rendered = render_webhook(frame(context).load(), source, webhook, now_ms())
     if as_json:
         print_json(
             {
@@ -40,6 +48,13 @@ def render(
         _print(rendered)
     if any(outcome.kind == "dead" for outcome in rendered.outcomes):
         raise typer.Exit(FAILED)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise RelayError("bad_argument", f"--header {text!r} is not of the form `Name: value`.")
+    return name.strip().lower(), value.strip()
 
 
 def _read(file: Path) -> bytes:

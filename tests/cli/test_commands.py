@@ -339,6 +339,7 @@ def test_render_fails_when_the_template_does(journal: Filled, folder: Path, rela
         (("render", "nowhere.json", "--source", "elasticpath"), "bad_argument", 2),
         (("render", ".", "--source", "elasticpath"), "bad_argument", 2),
         (("render", "relay.db"), "bad_argument", 2),
+        (("render", "relay.db", "--source", "elasticpath", "--header", "topic"), "bad_argument", 2),
         (("render", "relay.db", "--source", "nobody"), "bad_argument", 2),
         (("render", "relay.db", "--source", "elasticpath"), "body_not_json", 1),
     ],
