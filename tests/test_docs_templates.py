@@ -24,7 +24,7 @@ from relay.sources import build_source
 from relay.templates.checking import problems_of
 from relay.templates.engine import EngineLimits, FastEngine
 from relay.templates.library import Library, packaged_templates
-from relay.templates.prelude import REFUSED
+from relay.templates.prelude import MOST_CHARACTERS, MOST_DISTINCT, REFUSED
 from relay.templates.template import Template
 from tests.cli.running import Relay, runner
 from tests.running import drained, running
@@ -129,6 +129,7 @@ def test_what_is_refused_is_complete() -> None:
     told = re.search(r"## What is refused\n\n(.*?), because", PAGE, re.DOTALL)
     assert told is not None
     assert set(re.findall(r"`\$(\w+)`", told[1])) == REFUSED
+    assert f"make at most {MOST_CHARACTERS:,} characters, `$distinct` takes at most {MOST_DISTINCT:,} items" in PAGE
 
 
 def test_the_keys_of_a_case_are_complete() -> None:

@@ -9,7 +9,7 @@ from relay.cases.personal import Kind
 
 _PHONE_START = re.compile(r"(?:\+\d{1,2}|0)?")
 _MARKED = "555"
-_MOST_TRIED = 100_000
+_MOST_TRIED = 1_000
 
 
 class Disguises:
@@ -46,7 +46,8 @@ class Disguises:
 
     def _free(self, kind: Kind, text: str) -> int:
         """The next number whose stand-in is none of the originals."""
-        for number in range(self._last.get(kind, 0) + 1, _MOST_TRIED):
+        first = self._last.get(kind, 0) + 1
+        for number in range(first, first + _MOST_TRIED):
             if _stand_in(kind, text, number).casefold() not in self._taken:
                 self._last[kind] = number
                 return number

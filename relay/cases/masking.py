@@ -23,9 +23,9 @@ _IBAN = r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"
 _EMAILS = re.compile(f"(?P<email>{_EMAIL})")
 _SPACELESS_SCRIPTS = 0x0E00
 """From Thai on, names stand in a text without a blank around them."""
-_SHORTEST = {Kind.TEXT: 8, Kind.REGION: 4}
-_SHORTEST_OTHER = 2
-_LEAST_ACCOUNT_DIGITS = 8
+_SHORTEST = 2
+_LEAST_DIGITS = {Kind.PHONE: 3, Kind.POSTCODE: 3, Kind.NUMBER: 8}
+"""A smaller number in such a field is an amount or a flag."""
 
 Change: TypeAlias = "Callable[[str, Kind | None, bool], str]"
 """From a text, its kind and whether it is for machines to what stands there instead."""
@@ -62,11 +62,7 @@ def _noter(disguises: Disguises) -> Change:
 
 
 def _hider(disguises: Disguises) -> Change:
-    known = {
-        text.casefold(): kind
-        for kind, text in disguises.originals()
-        if len(text) >= _SHORTEST.get(kind, _SHORTEST_OTHER) and kind is not Kind.COORDINATE
-    }
+    known = {text.casefold(): kind for kind, text in disguises.originals() if _is_sought(kind, text)}
     expression = _expression(known)
 
     def stand_in(found: re.Match[str]) -> str:
@@ -79,6 +75,13 @@ def _hider(disguises: Disguises) -> Change:
         return (_EMAILS if for_machines else expression).sub(stand_in, text)
 
     return hide
+
+
+def _is_sought(kind: Kind, text: str) -> bool:
+    """Whether a personal value is looked for in other texts: a word such as `gold` says nothing there."""
+    if kind in (Kind.TEXT, Kind.REGION):
+        return len(text.split()) > 1
+    return len(text) >= _SHORTEST and kind is not Kind.COORDINATE
 
 
 def _expression(known: Mapping[str, Kind]) -> re.Pattern[str]:
@@ -136,6 +139,8 @@ def _text(value: str, place: _Place, change: Change) -> str:
     if inner is not None:
         return json.dumps(_walk(inner, place, change), ensure_ascii=False, separators=(",", ":"))
     kind = of_field(place.name, value, place.beside, in_person=place.in_person)
+    if _EMAILS.fullmatch(value.strip()):
+        kind = Kind.EMAIL  # Also as the name of a user.
     if place.free and kind is None and place.name not in ("name", "key", "type", "label"):
         kind = Kind.TEXT
     return change(value, kind, is_for_machines(place.name))
@@ -158,8 +163,6 @@ def _number(value: float, place: _Place, change: Change) -> Json:
     kind = of_name(place.name)
     if kind is Kind.COORDINATE:
         return type(value)(float(change(str(float(value)), kind, False)))
-    if isinstance(value, int) and (
-        kind in (Kind.PHONE, Kind.POSTCODE) or (kind is Kind.NUMBER and len(str(value)) >= _LEAST_ACCOUNT_DIGITS)
-    ):
+    if isinstance(value, int) and kind in _LEAST_DIGITS and len(str(value)) >= _LEAST_DIGITS[kind]:
         return int(change(str(value), kind, False))
     return value

@@ -36,7 +36,7 @@ def _names(text: str) -> frozenset[str]:
 _BY_NAME = {
     Kind.GIVEN_NAME: _names("first_name given_name forename firstname givenname middle_name"),
     Kind.FAMILY_NAME: _names("last_name family_name surname lastname familyname maiden_name"),
-    Kind.NAME: _names("full_name fullname nick_name nickname user_name username login attention attn care_of"),
+    Kind.NAME: _names("full_name fullname user_name username care_of"),
     Kind.CITY: _names("city town suburb locality district neighborhood neighbourhood village"),
     Kind.POSTCODE: _names("postcode post_code postal_code postalcode zip zip_code zipcode"),
     Kind.BIRTH: _names("birth birthday birthdate birth_date date_of_birth dob"),
@@ -57,8 +57,12 @@ _BY_WORD = {
         "engraving personalisation personalization inscription feedback salutation gender agent"
     ),
 }
-_STREET = re.compile(r"(?:address_?|street_?)?(?:line_?)?[1-4]|house_number|po_box")
-_OWN_WORDS = _names("customer contact recipient buyer user holder cardholder owner payer member sender guest person")
+_STREET = re.compile(r"(?:address|street|line|address_?line|street_?line)_?[1-4]|house_number|po_box")
+_PREFIX = re.compile(r"(?:customer|buyer|recipient|contact|billing|shipping)_(?=.)")
+_IP = re.compile(r"[\dA-Fa-f.:]*[.:][\dA-Fa-f.:]*")
+_OWN_WORDS = _names(
+    "customer contact recipient buyer user holder cardholder owner payer member sender guest person billing"
+)
 _REGION = _names("county region state province")
 
 _PERSONS = _names(
@@ -81,7 +85,7 @@ _HARMLESS_VALUE = re.compile(
 # Words for machines: a customer called Paid must not change the status of an order.
 _MACHINE = re.compile(
     r"(?:.+_)?(?:id|ids|type|status|state|currency|currency_code|locale|language|at|on|sku|slug|country(?:_.+)?)|"
-    r"payment|shipping|topic|event|trigger|triggered_by|attempt"
+    r"payment|shipping|topic|event|trigger|triggered_by|attempt|object"
 )
 
 
@@ -115,8 +119,10 @@ def of_field(name: str, value: str, beside: Mapping[str, Any], *, in_person: boo
     has_letters = any(character.isalpha() for character in value)
     if kind is Kind.PHONE and sum(character.isdigit() for character in value) < 3:
         return None
-    if "vat" in name and not has_letters:
-        return None  # A rate or an amount.
+    if kind is Kind.IP and not _IP.fullmatch(value):
+        return None
+    if not has_letters and (kind is Kind.TEXT or "vat" in name):
+        return None  # A flag; a rate or an amount.
     if kind is not None:
         return kind
     if name == "name" and has_letters and (in_person or ("email" in beside and not _ORDER_FIELDS & beside.keys())):
@@ -131,7 +137,11 @@ def of_field(name: str, value: str, beside: Mapping[str, Any], *, in_person: boo
 
 
 def of_name(name: str) -> Kind | None:
-    """The kind that a field's name alone tells."""
+    """The kind that a field's name alone tells; ``customer_city`` as well as ``city``."""
+    return _of_bare_name(_PREFIX.sub("", name, count=1)) or _of_bare_name(name)
+
+
+def _of_bare_name(name: str) -> Kind | None:
     words = name.split("_")
     if words[-1] in ("email", "mail") or name.endswith(("email_address", "e_mail_address")):
         return Kind.EMAIL

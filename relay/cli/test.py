@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -56,36 +57,25 @@ def run_cases(
             raise RelayError("bad_argument", "--new goes with nothing but --name and --json.")
         make(context, loaded, new, name, as_json=as_json)
         return
-    run = _Run(loaded, paths or [], word, engine, update=update, verbose=verbose, junit=junit, as_json=as_json)
+    run = _Run(loaded, paths or [], word, engine, update, verbose, junit, as_json)
     if watch:
         _watch(run)
     elif not run.once():
         raise typer.Exit(FAILED)
 
 
+@dataclass(frozen=True, slots=True)
 class _Run:
     """What one command line asks for, as often as it is wanted."""
 
-    def __init__(
-        self,
-        loaded: Loaded,
-        paths: Sequence[Path],
-        word: str | None,
-        engine: EngineChoice,
-        *,
-        update: bool,
-        verbose: bool,
-        junit: Path | None,
-        as_json: bool,
-    ) -> None:
-        self.loaded = loaded
-        self._paths = paths
-        self._word = word
-        self._engine = engine
-        self._update = update
-        self._verbose = verbose
-        self._junit = junit
-        self._as_json = as_json
+    loaded: Loaded
+    paths: Sequence[Path]
+    word: str | None
+    engine: EngineChoice
+    update: bool
+    verbose: bool
+    junit: Path | None
+    as_json: bool
 
     def once(self) -> bool:
         """Whether all cases passed. Raises RelayError for broken templates, and when there is no such case."""
@@ -98,34 +88,34 @@ class _Run:
         library = build_library(self.loaded)
         found = found_cases(self.loaded, library.templates())
         files = self._selected(found)
-        rendering = renders(self.loaded, library.snapshot, self._engine)
+        rendering = renders(self.loaded, library.snapshot, self.engine)
         results = []
         for file in files:
             result = check(file, rendering)
-            if self._update:
+            if self.update:
                 result = self._updated(result, rendering)
             results.append(result)
             self._tell(result)
         duration_s = perf_counter() - started
-        skipped = {} if self._paths or self._word else found.left_out
-        if self._junit is not None:
-            self._junit.write_bytes(reporting.junit(results, duration_s))
-        if self._as_json:
+        skipped = {} if self.paths or self.word else found.left_out
+        if self.junit is not None:
+            self.junit.write_bytes(reporting.junit(results, duration_s))
+        if self.as_json:
             print_json(reporting.as_json(results, skipped))
         else:
-            notes = [*reporting.warnings(results, packaged=self._verbose), *reporting.left_out(skipped)]
-            _conclude(results, notes, reporting.summary(results, duration_s), self._verbose)
+            notes = [*reporting.warnings(results, packaged=self.verbose), *reporting.left_out(skipped)]
+            _conclude(results, notes, reporting.summary(results, duration_s), self.verbose)
         return all(result.status == "passed" for result in results)
 
     def _selected(self, found: Found) -> list[CaseFile]:
         from relay.cases.finding import selected
 
-        for path in self._paths:
+        for path in self.paths:
             if not path.exists():
                 raise RelayError("bad_argument", f"{path} is not there.")
-        files = selected(found.files, self._paths, self._word)
+        files = selected(found.files, self.paths, self.word)
         if not files:
-            asked = " ".join([*map(str, self._paths), *([f"-k {self._word}"] if self._word else [])])
+            asked = " ".join([*map(str, self.paths), *([f"-k {self.word}"] if self.word else [])])
             where = "Cases are templates/sources/<platform>/cases/<tracked event>/<name>.json."
             raise RelayError("bad_argument", f"There is no case {asked}.".replace(" .", "."), where)
         return files
@@ -135,22 +125,25 @@ class _Run:
         from relay.cases.running import check
         from relay.cases.updating import update
 
-        if result.status not in ("failed", "new") or not result.file.own or result.ran is None:
+        if result.status not in ("failed", "new") or result.ran is None:
+            return result
+        if not result.file.own:
+            typer.secho(f"packaged, so left as it is: {result.file.path}", fg="yellow", err=True)
             return result
         update(result.file, result.ran.made)
-        if not self._as_json:
+        if not self.as_json:
             typer.echo(f"written  {result.file.path}")
         return check(result.file, renders)
 
     def _tell(self, result: Result) -> None:
         from relay.cases.reporting import MARKS
 
-        if self._as_json:
+        if self.as_json:
             return
         colour = "green" if result.status == "passed" else "red"
-        if self._verbose:
+        if self.verbose:
             typer.echo(f"{typer.style(f'{result.status:<6}', fg=colour)}  {result.file.id}")
-        elif not self._update:
+        elif not self.update:
             typer.secho(MARKS[result.status], fg=colour, nl=False)
 
 

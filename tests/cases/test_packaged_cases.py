@@ -45,7 +45,7 @@ def test_what_differs_between_versions_of_the_relay_is_not_shown() -> None:
 def test_the_totals_of_the_cases_add_up() -> None:
     """By the specification: total = revenue + shipping + tax."""
     seen = 0
-    for name in FILES:
+    for name in (name for name in FILES if name.startswith("elasticpath/")):
         for call in made(name).calls:
             properties = call.get("properties", {})
             total = properties.get("total", properties.get("value"))
