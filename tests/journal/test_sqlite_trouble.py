@@ -221,3 +221,28 @@ async def test_a_journal_restored_from_a_compact_copy_gets_its_mode_back(path: P
     await restored.close()
     with closing(sqlite3.connect(copy)) as database:
         assert database.execute("pragma journal_mode").fetchone() == ("wal",)
+
+
+async def test_a_journal_of_the_first_schema_is_brought_up_to_date(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("pragma journal_mode = wal")
+        old.executescript(migrations()[0])
+        old.execute("insert into meta values ('partitions', 3), ('checks', 0)")
+        old.execute("pragma user_version = 1")
+        old.execute(
+            "insert into events (lane, partition, source, topic, delivery_key, entity, received_at_ms, headers, body)"
+            " values ('live', 0, 'shop', 'order.paid', 'a', 'order:1', 1, '{}', 'body')"
+        )
+        old.execute(
+            "insert into quarantine (source, code, detail, received_at_ms, headers, body)"
+            " values ('shop', 'body_not_json', '', 1, '{}', 'x')"
+        )
+
+    journal = await SqliteJournal.open(path)
+    assert journal.partitions == 3
+    assert [item.verifier for item in await journal.quarantined(None, limit=1)] == [""]
+    assert (await journal.append(event("a"))).duplicate
+    assert (await journal.events([EventId(1)]))[0].forgotten_at_ms is None
+    assert (await journal.forget([EventId(1)], at_ms=2)).events == 1
+    assert (await journal.events([EventId(1)]))[0].forgotten_at_ms == 2
+    await journal.close()
