@@ -11,6 +11,7 @@ import orjson
 
 from relay.app import Relay
 from relay.model import EventId
+from relay.pipeline.intake import partition_of
 from tests.long.orders import order_webhook
 from tests.running import DEADLINE_S, HEADERS
 
@@ -39,6 +40,16 @@ def story(orders: Iterable[str], steps: int) -> list[Fact]:
     """The steps of several orders, taking turns."""
     names = list(orders)
     return [(order, step) for step in range(steps) for order in names]
+
+
+def line_of(order: str) -> int:
+    return partition_of("elasticpath", f"order:{order}", 8)
+
+
+def apart_from(*orders: str) -> str:
+    """An order that goes to the line of none of these."""
+    taken = {line_of(order) for order in orders}
+    return next(name for name in map("order-{}".format, range(100)) if line_of(name) not in taken)
 
 
 async def post(relay: Relay, bodies: Iterable[bytes], source: str = "elasticpath") -> list[EventId]:

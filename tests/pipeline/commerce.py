@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from relay.web import server
+from tests.running import SECRET
 
 CLIENT = {"grant_type": "client_credentials", "client_id": "client", "client_secret": "commerce-secret-0815"}
 HANG = Response(status_code=299)
@@ -91,3 +92,13 @@ async def commerce() -> AsyncIterator[Commerce]:
             finally:
                 api.closing.set()
                 serving.stop()
+
+
+def source(name: str, api: str = "", **options: str) -> dict[str, str]:
+    """Environment variables of a source; with ``api`` it completes what is thin."""
+    prefix = f"RELAY_SOURCES__{name.upper()}__"
+    known = {"PLATFORM": "elasticpath", "SECRET": SECRET} | options
+    if api:
+        known |= {"COMMERCE__BASE_URL": api, "COMMERCE__REQUESTS_PER_SECOND": "1000", "COMMERCE__TIMEOUT_S": "20"}
+        known |= {f"COMMERCE__{key.upper()}": CLIENT[key] for key in ("client_id", "client_secret")}
+    return {prefix + name: value for name, value in known.items()}

@@ -14,8 +14,8 @@ from relay.model import Call, Event
 from relay.pipeline import supervising
 from relay.sources.contract import Lookup
 from relay.sources.elasticpath import ElasticPath
-from tests.pipeline.test_render_stage import apart_from, source
-from tests.posting import post_story, until
+from tests.pipeline.commerce import source
+from tests.posting import apart_from, post_story, until
 from tests.receiving import Receiver
 from tests.running import configuration, drained, running
 

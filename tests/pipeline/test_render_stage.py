@@ -15,7 +15,7 @@ from starlette.responses import Response
 from relay.app import Relay, existing_journal, now_ms, open_journal
 from relay.demo.serving import serve
 from relay.model import EventId, Selection, Webhook
-from relay.pipeline.intake import Intake, partition_of
+from relay.pipeline.intake import Intake
 from relay.pipeline.observing import Silent
 from relay.pipeline.replay import replay
 from relay.pipeline.wakeups import Wakeups
@@ -23,10 +23,10 @@ from relay.renderer import build_sources
 from relay.settings.loading import load
 from tests.logbook import Logbook
 from tests.long.orders import order_webhook
-from tests.pipeline.commerce import CLIENT, HANG, commerce
-from tests.posting import EMAIL, get, post, thin, until, webhook, worked
+from tests.pipeline.commerce import HANG, commerce, source
+from tests.posting import EMAIL, apart_from, get, post, thin, until, webhook, worked
 from tests.receiving import Receiver
-from tests.running import HEADERS, SECRET, configuration, drained, running
+from tests.running import HEADERS, configuration, drained, running
 
 pytestmark = pytest.mark.usefixtures("logbook")
 CURSED = """
@@ -41,16 +41,6 @@ async def ended(relay: Relay, event: EventId) -> list[tuple[str, str]]:
     told = await relay.journal.timeline(event)
     assert told is not None
     return [(outcome.kind, outcome.code) for outcome in told.outcomes]
-
-
-def source(name: str, api: str = "", **options: str) -> dict[str, str]:
-    """Environment variables of a source; with ``api`` it completes what is thin."""
-    prefix = f"RELAY_SOURCES__{name.upper()}__"
-    known = {"PLATFORM": "elasticpath", "SECRET": SECRET} | options
-    if api:
-        known |= {"COMMERCE__BASE_URL": api, "COMMERCE__REQUESTS_PER_SECOND": "1000", "COMMERCE__TIMEOUT_S": "20"}
-        known |= {f"COMMERCE__{key.upper()}": CLIENT[key] for key in ("client_id", "client_secret")}
-    return {prefix + name: value for name, value in known.items()}
 
 
 async def test_every_event_ends_in_an_outcome_and_a_mended_template_delivers_by_replay(
@@ -125,16 +115,6 @@ def document(order: str) -> Any:
 
 def path(order: str) -> str:
     return f"/v2/orders/{order}?include=items"
-
-
-def line_of(order: str) -> int:
-    return partition_of("elasticpath", f"order:{order}", 8)
-
-
-def apart_from(*orders: str) -> str:
-    """An order that waits for none of these."""
-    taken = {line_of(order) for order in orders}
-    return next(name for name in map("order-{}".format, range(100)) if line_of(name) not in taken)
 
 
 async def waiting(relay: Relay) -> tuple[str, float]:
