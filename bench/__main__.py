@@ -139,11 +139,17 @@ def main() -> None:
     report(figures, options.json)
 
 
+def machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+def versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
+
+
 def report(figures: dict[str, list[dict[str, float]]], path: Path | None) -> None:
     """Print the table: minimum, median, maximum a second, and ratios of the medians."""
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    versions = {name: version(name) for name in PACKAGES}
-    print(machine, *(f"{name} {number}" for name, number in versions.items()), sep=", ")
+    print(machine(), *(f"{name} {number}" for name, number in versions().items()), sep=", ")
     median = {kind: statistics.median(run["rate"] for run in runs) for kind, runs in figures.items()}
     print(f"{'':18}{'min':>8}{'median':>8}{'max':>8}   p99 ms  peak MiB   to bare   to diy")
     for kind, runs in figures.items():
@@ -155,7 +161,7 @@ def report(figures: dict[str, list[dict[str, float]]], path: Path | None) -> Non
             f"{median[kind] / median['bare']:10.2f}{median[kind] / median['diy']:9.1f}"
         )
     if path:
-        path.write_text(json.dumps({"machine": machine, "versions": versions, "runs": figures}, indent=2))
+        path.write_text(json.dumps({"machine": machine(), "versions": versions(), "runs": figures}, indent=2))
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ class ReferenceEngine:
             alone = parsed(template.text)  # By itself first: what stands around it must not repair it.
             if isinstance(alone, SyntaxProblem):
                 raise _Unparsable(alone)
-            found = _compiled(template.text)
+            found = compiled(template.text)
             if len(self._compiled) >= _MOST_COMPILED:
                 del self._compiled[next(iter(self._compiled))]
             self._compiled[template.version] = found
@@ -103,7 +103,7 @@ class _Unparsable(Exception):
         self.problem = problem
 
 
-def _compiled(text: str) -> Any:
+def compiled(text: str) -> Any:
     """A `jsonata.Jsonata`; positions of its nodes count from the beginning of ``text``."""
     module = engine_module()
     prelude = prelude_for(text)
