@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 from relay.cases.finding import Found, find
@@ -22,6 +24,9 @@ from relay.templates.template import Template
 
 EngineChoice: TypeAlias = Literal["fast", "reference", "both"]
 
+PATIENCE = 8
+"""So many times the configured time a case may take: a busy machine must not fail it."""
+
 
 def found_cases(loaded: Loaded, templates: Sequence[Template]) -> Found:
     folder = Path(loaded.options.templates.folder)
@@ -30,7 +35,8 @@ def found_cases(loaded: Loaded, templates: Sequence[Template]) -> Found:
 
 def renders(loaded: Loaded, snapshot: Snapshot, choice: EngineChoice = "fast") -> Renders:
     """Renders with each case's own source settings and the configured limits; a user's as strictly as configured."""
-    bounds = limits(loaded.options.templates)
+    configured = limits(loaded.options.templates)
+    bounds = replace(configured, timeout_ms=configured.timeout_ms * PATIENCE)
     disagreements = _Disagreements(FastEngine(bounds))
     chosen: Mapping[EngineChoice, Engine] = {
         "fast": FastEngine(bounds),
@@ -43,8 +49,13 @@ def renders(loaded: Loaded, snapshot: Snapshot, choice: EngineChoice = "fast") -
         templates = loaded.options.templates
         strict = templates.strict and own
         of_case = RelayOptions(sources={name: options}, templates=templates.model_copy(update={"strict": strict}))
-        (rendered,) = build_renderer(of_case, snapshot, engine)(name, [Task(event, fetched)], event.received_at_ms)
+        renderer = build_renderer(of_case, snapshot, engine)
+        started = perf_counter()
+        (rendered,) = renderer(name, [Task(event, fetched)], event.received_at_ms)
+        took_ms = round((perf_counter() - started) * 1000)
         warnings = [f"{warned.detail} [{warned.code}]" for warned in rendered.warnings]
+        if choice == "fast" and took_ms > configured.timeout_ms:
+            warnings.append(f"it took {took_ms} ms; templates.timeout_ms is {configured.timeout_ms}")
         return Rendering(rendered.calls, rendered.outcomes, engine.taken(), disagreements.taken(), warnings)
 
     return render

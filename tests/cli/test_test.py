@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from threading import Timer
 from typing import IO, Any
@@ -17,6 +18,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from relay.cli import rendering_cases
 from relay.journal.sqlite import SqliteJournal
 from relay.model import EventId, Lane, NewEvent
 from relay.templates.library import Library, packaged_templates
@@ -185,6 +187,14 @@ def test_warnings_are_told_and_fail_a_case_only_where_the_configuration_is_stric
     assert strict.code == 1
     assert 'outcomes[0]: nothing → {"outcome":"dead","code":"guard_spec"}' in strict.out
     assert "1 failed in" in strict.out
+
+
+def test_a_slow_template_passes_with_a_warning(templates: Path, relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_case(templates, "order_completed", "mine", calls=[EXPECTED])
+    monkeypatch.setattr(rendering_cases, "perf_counter", count().__next__)
+    ran = relay("test", "-k", "mine")
+    assert ran.code == 0
+    assert "warning  elasticpath/order_completed/mine: it took 1000 ms; templates.timeout_ms is 250" in ran.out
 
 
 @pytest.mark.parametrize(
