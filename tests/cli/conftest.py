@@ -9,7 +9,8 @@ from tests.cli.running import Relay, runner
 
 
 @pytest.fixture
-def relay(capsys: pytest.CaptureFixture[str]) -> Relay:
+def relay(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Relay:
+    monkeypatch.delenv("COLUMNS", raising=False)  # of whoever runs the tests
     return runner(capsys)
 
 

@@ -98,7 +98,7 @@ def test_the_newer_kind_of_header_names_is_understood() -> None:
         (b"", "body_not_json"),
         (b"id=1", "body_not_json"),
         (b'{"id": NaN}', "body_not_json"),
-        (gzip.compress(b"{}"), "body_not_json"),
+        (gzip.compress(b"{}", mtime=0), "body_not_json"),
         (b"[" * 300 + b"]" * 300, "body_not_json"),
         (b"[]", "body_not_object"),
         (b"null", "body_not_object"),
