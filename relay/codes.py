@@ -47,6 +47,9 @@ CODES: dict[str, Code] = {
         "The webhook's secret or signature is not one of the configured.",
         "Compare the platform's secret with sources.<name>.secret.",
     ),
+    "signature_expired": Code(
+        "The webhook was signed too long ago, or in the future.", "Set the relay's clock; the platform sends again."
+    ),
     "body_not_json": Code("The body is not JSON.", "Look at it with `relay quarantine`; the platform must send JSON."),
     "body_not_object": Code(
         "The body is JSON, but not an object of the platform's form.", "Look at it with `relay quarantine`."

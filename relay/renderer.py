@@ -12,8 +12,10 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -24,11 +26,12 @@ from relay.pipeline.render import Rendered, Task
 from relay.pipeline.render_process import IDLE, PROGRESS
 from relay.pipeline.rendering import EventRenderer, Tracking
 from relay.settings.loading import Loaded
-from relay.settings.options import RelayOptions, SourceOptions, TemplateOptions
-from relay.settings.source_options import IN_TEMPLATES
+from relay.settings.options import DeclaredOptions, RelayOptions, SourceOptions, TemplateOptions
+from relay.settings.values import IN_TEMPLATES
 from relay.sources import build_source
 from relay.sources.contract import Refused, Source
 from relay.templates.engine import Engine, EngineLimits, FastEngine
+from relay.templates.expressions import Expressions
 from relay.templates.library import Library, Snapshot, packaged_templates
 
 NICENESS = 5
@@ -50,7 +53,20 @@ class Hello:
 def build_library(loaded: Loaded) -> Library:
     """Packaged templates with the user's folder over them. Raises RelayError when one is broken."""
     folder = Path(loaded.options.templates.folder)
-    return Library(packaged_templates(), folder if folder.is_dir() else None)
+    return Library(packaged_templates(), folder if folder.is_dir() else None, tracked_events=tracked_events(loaded))
+
+
+def tracked_events(loaded: Loaded) -> dict[str, Collection[str]]:
+    """By platform, those that may have a template: with a packaged one, declared, or named by a source."""
+    found: dict[str, set[str]] = {}
+    for path in packaged_templates().glob("sources/*/*.jsonata"):
+        found.setdefault(path.parent.name, set()).add(path.stem)
+    for platform, declaration in loaded.declarations.items():
+        found.setdefault(platform, set()).update(declaration.tracking)
+    for options in loaded.options.sources.values():
+        if isinstance(options, DeclaredOptions):
+            found[options.platform].update(options.tracking)
+    return dict(found)
 
 
 def candidate_library(folder: Path) -> Library:
@@ -59,7 +75,7 @@ def candidate_library(folder: Path) -> Library:
 
 
 def build_sources(options: RelayOptions) -> dict[str, Source]:
-    return {name: build_source(name, source) for name, source in options.sources.items()}
+    return {name: build_source(name, source, Expressions()) for name, source in options.sources.items()}
 
 
 def build_renderer(options: RelayOptions, templates: Snapshot, engine: Engine | None = None) -> EventRenderer:
@@ -84,11 +100,14 @@ def limits(options: TemplateOptions) -> EngineLimits:
 
 def tracking(options: SourceOptions) -> Tracking:
     """Tracked events by topic, and what a template may know of the source's settings."""
-    chosen = options.tracking.model_dump()
-    defaults = type(options.tracking)().model_dump()
+    extra: Mapping[str, Any] = {}
+    if isinstance(options, DeclaredOptions):
+        chosen, defaults, extra = options.topics(), dict(options.declaration.tracking), options.settings
+    else:
+        chosen, defaults = options.tracking.model_dump(), type(options.tracking)().model_dump()
     seen = [name for name, field in type(options).model_fields.items() if field.json_schema_extra == IN_TEMPLATES]
     settings = {name: value for name, value in options.model_dump(include=set(seen)).items() if value is not None}
-    return Tracking.of(chosen, defaults, settings)
+    return Tracking.of(chosen, defaults, {**extra, **settings})
 
 
 def render_webhook(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -> Rendered:
@@ -98,7 +117,7 @@ def render_webhook(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -
         raise RelayError("bad_argument", f"No source {source!r} is configured.", f"Configured: {known}.")
     options = loaded.options.sources[source].model_copy(update={"open": True})
     try:
-        received = build_source(source, options).receive(webhook, now_ms=now_ms)
+        received = build_source(source, options, Expressions()).receive(webhook, now_ms=now_ms)
     except Refused as refusal:
         raise RelayError(refusal.code, refusal.detail) from refusal
     event = Event(

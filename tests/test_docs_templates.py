@@ -23,6 +23,7 @@ from relay.settings.loading import load
 from relay.sources import build_source
 from relay.templates.checking import problems_of
 from relay.templates.engine import EngineLimits, FastEngine
+from relay.templates.expressions import Expressions
 from relay.templates.library import Library, packaged_templates
 from relay.templates.prelude import MOST_CHARACTERS, MOST_DISTINCT, REFUSED
 from relay.templates.template import Template
@@ -61,7 +62,7 @@ def document() -> dict[str, Any]:
     """The example as a template gets it."""
     options = load(None, {"RELAY_SOURCES__ELASTICPATH__OPEN": "true"}).options.sources["elasticpath"]
     event = Event(EventId(1), Lane.LIVE, 0, "shop", "order.paid", "k", "o", None, 0, "{}", EXAMPLE.read_bytes(), None)
-    (found,) = build_source("shop", options).documents(event, {})
+    (found,) = build_source("shop", options, Expressions()).documents(event, {})
     return dict(found)
 
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from relay.cases.members import Member, members_of
 from relay.codes import CODES
 from relay.model import JsonObject, OutcomeKind, Webhook
-from relay.settings.options import RelayOptions, SourceOptions
+from relay.settings.options import DeclaredOptions, RelayOptions, SourceOptions
+from relay.settings.packaged import CONTEXT, Declarations, packaged_declarations
 from relay.settings.problems import dotted, problems_of
-from relay.settings.source_options import IN_TEMPLATES
 from relay.settings.suggesting import hint
-from relay.settings.tables import variants
+from relay.settings.tables import variant, variants
+from relay.settings.values import IN_TEMPLATES
 
 EXPECTED = ("calls", "outcomes")
 KEYS = ("webhook", "headers", "fetched", "source", "settings", "receivedAt", *EXPECTED)
@@ -63,14 +64,14 @@ class Case:
     expected: Made | None
 
 
-def read_case(text: str, platform: str, tracked_event: str) -> Case:
-    """Raises CaseInvalid."""
+def read_case(text: str, platform: str, tracked_event: str, declarations: Declarations | None = None) -> Case:
+    """``declarations`` are those of the configuration, else the packaged. Raises CaseInvalid."""
     try:
         members = members_of(text)
     except ValueError as error:
         raise CaseInvalid([str(error)]) from None
     given: dict[str, Any] = {member.name: member.value for member in members}
-    options, problems = _options(given, platform, tracked_event)
+    options, problems = _options(given, platform, tracked_event, declarations or packaged_declarations())
     problems = [*_unknown(members), *_misshaped(given), *problems]
     if problems or options is None:
         raise CaseInvalid(problems)
@@ -85,9 +86,15 @@ def read_case(text: str, platform: str, tracked_event: str) -> Case:
     )
 
 
+def _model(platform: str) -> type[BaseModel]:
+    model = variant(variants(RelayOptions.model_fields["sources"]), platform)
+    assert model is not None
+    return model
+
+
 def settings_of(platform: str) -> list[str]:
     """The options of a source that a case may set: those that templates see, and the tracking."""
-    fields = variants(RelayOptions.model_fields["sources"])[platform].model_fields
+    fields = _model(platform).model_fields
     return [*(name for name, field in fields.items() if field.json_schema_extra == IN_TEMPLATES), "tracking"]
 
 
@@ -147,7 +154,9 @@ def _items(given: Mapping[str, Any], name: str) -> list[tuple[str, Any]]:
     return list(value.items()) if isinstance(value, dict) else []
 
 
-def _options(given: Mapping[str, Any], platform: str, tracked_event: str) -> tuple[SourceOptions | None, list[str]]:
+def _options(
+    given: Mapping[str, Any], platform: str, tracked_event: str, declarations: Declarations
+) -> tuple[SourceOptions | None, list[str]]:
     settings = given.get("settings", {})
     if not isinstance(settings, dict):
         return None, ["`settings` is not an object"]
@@ -157,8 +166,11 @@ def _options(given: Mapping[str, Any], platform: str, tracked_event: str) -> tup
         return None, problems
     data = {"sources": {platform: {"platform": platform, "open": True, **settings}}}
     try:
-        options = RelayOptions.model_validate(data).sources[platform]
+        options = RelayOptions.model_validate(data, context={CONTEXT: declarations}).sources[platform]
     except ValidationError as error:
         return None, [f"`settings.{dotted(problem.path[2:])}`: {problem.text}" for problem in problems_of(error, data)]
+    if isinstance(options, DeclaredOptions):
+        silent: dict[str, list[str]] = {name: [] for name in options.topics() if name != tracked_event}
+        return options.model_copy(update={"tracking": {**options.tracking, **silent}}), []
     others: dict[str, list[str]] = {name: [] for name in type(options.tracking).model_fields if name != tracked_event}
     return options.model_copy(update={"tracking": options.tracking.model_copy(update=others)}), []

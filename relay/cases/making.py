@@ -12,9 +12,11 @@ from relay.cases.disguises import Disguises
 from relay.cases.masking import masked
 from relay.cases.personal import Kind
 from relay.model import Event, JsonObject, Webhook
-from relay.settings.options import SourceOptions
+from relay.settings.options import DeclaredOptions, SourceOptions
+from relay.settings.packaged import CONTEXT, Declarations
 from relay.sources import build_source
 from relay.sources.contract import Refused
+from relay.templates.expressions import Expressions
 from relay.templates.helpers.instants import iso_milliseconds
 
 
@@ -44,12 +46,17 @@ def new_case(event: Event, fetched: Mapping[str, Any], options: SourceOptions, t
         members["settings"] = settings
     members["receivedAt"] = iso_milliseconds(event.received_at_ms)
     text = json.dumps(members, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    return NewCase(text, read_case(text, options.platform, tracked_event), disguises.counts())
+    case = read_case(text, options.platform, tracked_event, _declarations(options))
+    return NewCase(text, case, disguises.counts())
+
+
+def _declarations(options: SourceOptions) -> Declarations | None:
+    return {options.platform: options.declaration} if isinstance(options, DeclaredOptions) else None
 
 
 def _needs_headers(event: Event, options: SourceOptions) -> bool:
     """Whether they tell what the body does not."""
-    source = build_source(event.source, options.model_copy(update={"open": True}))
+    source = build_source(event.source, options.model_copy(update={"open": True}), Expressions())
     told: list[tuple[Any, ...]] = []
     headers: Mapping[str, str]
     for headers in (json.loads(event.headers), {}):
@@ -65,7 +72,9 @@ def _needs_headers(event: Event, options: SourceOptions) -> bool:
 def _settings(event: Event, options: SourceOptions, tracked_event: str) -> JsonObject:
     """What differs from the platform's defaults, so that the case means the same on any machine."""
     names = [name for name in settings_of(options.platform) if name != "tracking"]
-    defaults = type(options).model_validate({"platform": options.platform, "open": True})
+    defaults = type(options).model_validate(
+        {"platform": options.platform, "open": True}, context={CONTEXT: _declarations(options)}
+    )
     settings: JsonObject = {
         name: getattr(options, name) for name in names if getattr(options, name) != getattr(defaults, name)
     }

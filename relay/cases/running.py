@@ -16,9 +16,11 @@ from relay.cases.finding import CaseFile
 from relay.cases.keys import message_keys
 from relay.model import Event, EventId, JsonObject, Lane, NewCall, NewOutcome
 from relay.settings.options import SourceOptions
+from relay.settings.packaged import Declarations
 from relay.settings.suggesting import hint
 from relay.sources import build_source
 from relay.sources.contract import Refused
+from relay.templates.expressions import Expressions
 
 Status = Literal["passed", "failed", "new", "broken"]
 _OUR_LIBRARY = {"name": "relay", "version": relay.__version__}
@@ -69,8 +71,8 @@ class Result:
     problems: Sequence[str] = ()
 
 
-def check(file: CaseFile, renders: Renders) -> Result:
-    """Run one case."""
+def check(file: CaseFile, renders: Renders, declarations: Declarations | None = None) -> Result:
+    """Run one case; ``declarations`` are those of the configuration, else the packaged."""
     started = perf_counter()
 
     def result(status: Status, **more: Any) -> Result:
@@ -79,7 +81,7 @@ def check(file: CaseFile, renders: Renders) -> Result:
     if file.problem:
         return result("broken", problems=[file.problem])
     try:
-        case = read_case(text_of(file), file.platform, file.tracked_event)
+        case = read_case(text_of(file), file.platform, file.tracked_event, declarations)
         ran = run(case, file.tracked_event, renders, own=file.own)
     except CaseInvalid as error:
         return result("broken", problems=error.problems)
@@ -91,7 +93,7 @@ def check(file: CaseFile, renders: Renders) -> Result:
 
 def run(case: Case, tracked_event: str, renders: Renders, *, own: bool) -> Ran:
     """Receive the webhook and render it. Raises CaseInvalid when it cannot come to that."""
-    source = build_source(case.source, case.options)
+    source = build_source(case.source, case.options, Expressions())
     try:
         received = source.receive(case.webhook, now_ms=case.received_at_ms)
     except Refused as refusal:

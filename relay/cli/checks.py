@@ -85,11 +85,12 @@ async def templates(loaded: Loaded) -> Sequence[Finding]:
 
 
 def _templates(loaded: Loaded) -> Sequence[Finding]:
-    from relay.templates.library import Library, TemplatesInvalid, packaged_templates
+    from relay.renderer import build_library
+    from relay.templates.library import TemplatesInvalid
 
     overlay = Path(loaded.options.templates.folder)
     try:
-        found = Library(packaged_templates(), overlay if overlay.is_dir() else None).templates()
+        found = build_library(loaded).templates()
     except TemplatesInvalid as error:
         return [Finding("templates", "failed", problem.for_person()) for problem in error.problems]
     own = sum(template.path.is_relative_to(overlay) for template in found)

@@ -51,11 +51,11 @@ def init(
 
 
 def _check_platform(platform: str) -> None:
-    from relay.settings.options import RelayOptions
+    from relay.settings.packaged import packaged_declarations
+    from relay.settings.source_options import WITH_CODE
     from relay.settings.suggesting import hint
-    from relay.settings.tables import variants
 
-    platforms = variants(RelayOptions.model_fields["sources"])
+    platforms = {*WITH_CODE, *packaged_declarations()}
     if platform not in platforms:
         raise RelayError("bad_argument", f"--source {platform!r} is no known platform; {hint(platform, platforms)}")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from relay.settings.options import RelayOptions
+from relay.settings.packaged import packaged_declarations
 from relay.settings.tables import variants
 
 EVENTS_PER_INTEGRATION = 5
@@ -14,16 +15,19 @@ EVENTS_PER_INTEGRATION = 5
 
 def registration(platform: str, url: str, file: Path) -> str:
     """Lines of a numbered step, for the topics that are tracked by default."""
-    lines = (_shopify if platform == "shopify" else _elasticpath)(
-        url, f"{file}, [sources.{platform}]", topics(platform)
-    )
+    steps = {"elasticpath": _elasticpath, "shopify": _shopify}
+    lines = steps.get(platform, _declared)(url, f"{file}, [sources.{platform}]", topics(platform))
     return "\n".join(lines)
 
 
 def topics(platform: str) -> Sequence[str]:
     """Each topic that a tracked event takes by default, once."""
-    model = variants(RelayOptions.model_fields["sources"])[platform]
-    tracking: dict[str, list[str]] = model.model_fields["tracking"].get_default(call_default_factory=True).model_dump()
+    declared = packaged_declarations().get(platform)
+    if declared is not None:
+        tracking = declared.tracking
+    else:
+        model = variants(RelayOptions.model_fields["sources"])[platform]
+        tracking = model.model_fields["tracking"].get_default(call_default_factory=True).model_dump()
     return list(dict.fromkeys(topic for chosen in tracking.values() for topic in chosen))
 
 
@@ -44,5 +48,14 @@ def _shopify(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
         "  2. Subscribe the webhooks, in the app's shopify.app.toml or in the shop's admin (Settings, Notifications):",
         f"       URL     {url}",
         f"       secret  the app's client secret, or the one the admin shows, goes into {table}",
+        f"       topics  {', '.join(topics)}",
+    )
+
+
+def _declared(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
+    return (
+        "  2. Register the webhook in the platform; docs/sources.md tells what it needs:",
+        f"       URL     {url}",
+        f"       secret  what the platform gives or signs with goes into {table}",
         f"       topics  {', '.join(topics)}",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,8 +11,9 @@ from pydantic.fields import FieldInfo
 
 from relay.settings.options import RelayOptions
 from relay.settings.problems import Problem, not_set, unfit
+from relay.settings.source_options import DECLARED
 from relay.settings.suggesting import hint
-from relay.settings.tables import KeyPath, is_list, is_secret, submodel, tag_field, type_text, variants
+from relay.settings.tables import KeyPath, is_list, is_secret, submodel, tag_field, type_text, variant, variants
 
 PLACEHOLDER = "your-write-key"
 """Stands in the file that `relay init` writes; it must never be sent, for a vendor may swallow what it is sent with."""
@@ -23,23 +24,29 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]|_(?!_)){0,62}")
 _NO = {"false", "0", "no", "off", "n", "f"}
 
 
-def inspect(data: dict[str, Any]) -> list[Problem]:
-    """Problems of ``data``. Sets the platform or kind of an entry that is named after one; drops an entry without."""
+def inspect(data: dict[str, Any], declared: Collection[str]) -> list[Problem]:
+    """Problems of ``data``; ``declared`` are the platforms without code of their own.
+
+    Sets the platform or kind of an entry that is named after one; drops an entry without.
+    """
     problems: list[Problem] = []
     for table, field in RelayOptions.model_fields.items():
         models = variants(field)
         entries = data.get(table)
         if models and isinstance(entries, dict):
             for name in list(entries):
-                problems += _entry((table, name), entries, models)
+                problems += _entry((table, name), entries, models, declared)
         elif model := submodel(field):
             problems += _values((table,), entries, model)
     return problems
 
 
-def _entry(path: KeyPath, entries: dict[str, Any], models: dict[str, type[BaseModel]]) -> Iterator[Problem]:
+def _entry(
+    path: KeyPath, entries: dict[str, Any], models: dict[str, type[BaseModel]], declared: Collection[str]
+) -> Iterator[Problem]:
     name = path[-1]
     entry = entries[name]
+    known = {*models, *declared} - {DECLARED} if DECLARED in models else {*models}
     if not _NAME.fullmatch(name):
         yield Problem(
             path, "a name is of a-z, 0-9, - and single _, at most 63 of them, and begins with a letter or digit"
@@ -47,17 +54,18 @@ def _entry(path: KeyPath, entries: dict[str, Any], models: dict[str, type[BaseMo
         del entries[name]
     elif isinstance(entry, dict):
         tag = tag_field(next(iter(models.values())))
-        kind = entry.setdefault(tag, name if name in models else None)
+        kind = entry.setdefault(tag, name if name in known else None)
         if kind is None:
-            yield Problem((*path, tag), f"is not set; {hint(name, models)}", missing=True)
-        elif not isinstance(kind, str) or kind not in models:
+            yield Problem((*path, tag), f"is not set; {hint(name, known)}", missing=True)
+        elif not isinstance(kind, str) or kind not in known:
             shown = f" {kind!r}" if isinstance(kind, str) else ""
-            yield Problem((*path, tag), f"unknown {tag}{shown}; {hint(str(kind), models)}")
-        if not isinstance(kind, str) or kind not in models:
+            yield Problem((*path, tag), f"unknown {tag}{shown}; {hint(str(kind), known)}")
+        model = variant(models, kind) if isinstance(kind, str) and kind in known else None
+        if model is None:
             del entries[name]
             return
-        yield from _values(path, entry, models[kind])
-        yield from _guarded(path, entry, models[kind])
+        yield from _values(path, entry, model)
+        yield from _guarded(path, entry, model)
         yield from _placeholder(path, entry)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from relay.settings import environment, reading
+from relay.settings.declarations import read_declarations
 from relay.settings.describing import ENV_PREFIX, describe, values
 from relay.settings.environment import Variable
 from relay.settings.inspecting import inspect
 from relay.settings.options import RelayOptions
+from relay.settings.packaged import CONTEXT, Declarations, packaged_declarations
 from relay.settings.problems import ConfigurationError, Problem, dotted, problems_of
+from relay.settings.source_options import WITH_CODE
 from relay.settings.suggesting import closest
 from relay.settings.tables import KeyPath, variants
 
@@ -27,12 +30,14 @@ class Loaded:
     """``path`` is the file, if any. ``base`` is its folder, else the working directory; paths in ``options`` are whole.
 
     ``origins`` says for each dotted option where its value came from: `default`, the file's name or a variable.
+    ``declarations`` are all that there are, packaged or the user's, by platform.
     """
 
     options: RelayOptions
     path: Path | None
     base: Path
     origins: Mapping[str, str]
+    declarations: Declarations = field(default_factory=packaged_declarations)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
@@ -45,16 +50,19 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     pieces = _Pieces(file)
     for variable in environment.read(environ):
         pieces.add(variable)
-    problems = [*pieces.problems, *inspect(pieces.data)]
+    base = (found.parent if found else Path()).absolute()
+    declarations, broken = read_declarations(base / _overlay(pieces.data), WITH_CODE)
+    # A platform that is declared badly is known nevertheless: one problem is enough.
+    problems = [*pieces.problems, *inspect(pieces.data, {*declarations, *broken})]
+    problems += [problem for found_in in broken.values() for problem in found_in]
     try:
-        options = RelayOptions.model_validate(pieces.data)
+        options = RelayOptions.model_validate(pieces.data, context={CONTEXT: declarations})
     except ValidationError as error:
         problems = _once([*problems, *problems_of(error, pieces.data)])
         raise ConfigurationError(problems, pieces.places()) from None  # pydantic's own text may quote a secret
     if problems:
         raise ConfigurationError(problems, pieces.places())
-    base = (found.parent if found else Path()).absolute()
-    return Loaded(_whole_paths(options, base), found, base, pieces.origins(options))
+    return Loaded(_whole_paths(options, base), found, base, pieces.origins(options), declarations)
 
 
 class _Pieces:
@@ -129,6 +137,12 @@ class _Pieces:
 
     def origins(self, options: RelayOptions) -> dict[str, str]:
         return {name: self._said.get(tuple(name.split(".")), DEFAULT) for name, _ in values(options)}
+
+
+def _overlay(data: Mapping[str, Any]) -> str:
+    templates = data.get("templates")
+    folder = templates.get("folder") if isinstance(templates, dict) else None
+    return folder if isinstance(folder, str) else "templates"
 
 
 def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:

@@ -9,12 +9,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from relay.settings.declared_options import DeclaredOptions
 from relay.settings.destination_options import DestinationOptions, SegmentOptions
 from relay.settings.source_options import CommerceOptions, ElasticPathOptions, SourceOptions, TrackingOptions
 from relay.settings.values import Options, PositiveInt, Seconds, journal_url
 
 __all__ = [
     "CommerceOptions",
+    "DeclaredOptions",
     "DestinationOptions",
     "ElasticPathOptions",
     "RelayOptions",

@@ -9,8 +9,9 @@ from itertools import groupby
 from relay.settings.describing import Row, describe
 from relay.settings.inspecting import PLACEHOLDER, SECRET_PLACEHOLDER
 from relay.settings.options import RelayOptions
-from relay.settings.source_options import GIVEN_BY_PLATFORM
-from relay.settings.tables import variants
+from relay.settings.source_options import DECLARED, WITH_CODE
+from relay.settings.tables import variant, variants
+from relay.settings.values import GIVEN_BY_PLATFORM
 
 _WIDTH = 118
 _HELP_AT = 44
@@ -48,17 +49,18 @@ def starting_file(platform: str, secret: str, *, key_from_environment: bool) -> 
 
 def given_by_platform(platform: str) -> bool:
     """Whether the secret is the platform's to make."""
-    field = variants(RelayOptions.model_fields["sources"])[platform].model_fields["secret"]
-    return field.json_schema_extra == GIVEN_BY_PLATFORM
+    model = variant(variants(RelayOptions.model_fields["sources"]), platform)
+    return model is not None and model.model_fields["secret"].json_schema_extra == GIVEN_BY_PLATFORM
 
 
-def _rows(*chosen: str) -> Iterator[Row]:
-    """Rows of the plain tables and of these variants, named after them."""
+def _rows(platform: str, kind: str) -> Iterator[Row]:
+    """Rows of the plain tables, of this platform and of this kind, named after them."""
+    chosen = {platform if platform in WITH_CODE else DECLARED: platform, kind: kind}
     for row in describe():
         if not row.variant:
             yield row
         elif row.variant in chosen:
-            yield replace(row, name=row.name.replace("<name>", row.variant))
+            yield replace(row, name=row.name.replace("<name>", chosen[row.variant]))
 
 
 def _table(table: str, rows: Iterable[Row], chosen: Mapping[str, str]) -> Iterator[str]:

@@ -5,15 +5,21 @@ A field that is marked with `IN_TEMPLATES` is what templates see of it as ``$set
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag
 
-from relay.settings.values import Options, Seconds, Secrets, TopicChoice, WebAddress
-
-IN_TEMPLATES: dict[str, Any] = {"in_templates": True}
-GIVEN_BY_PLATFORM: dict[str, Any] = {"given_by_platform": True}
-"""Marks a secret that the platform makes, so that `relay init` cannot."""
+from relay.settings.declared_options import DeclaredOptions
+from relay.settings.values import (
+    GIVEN_BY_PLATFORM,
+    IN_TEMPLATES,
+    Options,
+    Seconds,
+    Secrets,
+    TopicChoice,
+    WebAddress,
+)
 
 
 class CommerceOptions(Options):
@@ -131,4 +137,19 @@ class ShopifyOptions(Options):
     tracking: ShopifyTrackingOptions = Field(default_factory=ShopifyTrackingOptions, description="Tracked events.")
 
 
-SourceOptions: TypeAlias = Annotated[ElasticPathOptions | ShopifyOptions, Field(discriminator="platform")]
+WITH_CODE = ("elasticpath", "shopify")
+"""Platforms that have a source of their own; any other is declared by data."""
+DECLARED = "declared"
+
+
+def _variant(options: Any) -> str:
+    platform = options.get("platform") if isinstance(options, Mapping) else getattr(options, "platform", None)
+    return platform if platform in WITH_CODE else DECLARED
+
+
+SourceOptions: TypeAlias = Annotated[
+    Annotated[ElasticPathOptions, Tag("elasticpath")]
+    | Annotated[ShopifyOptions, Tag("shopify")]
+    | Annotated[DeclaredOptions, Tag(DECLARED)],
+    Discriminator(_variant),
+]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from relay.settings.options import RelayOptions
+from relay.settings.source_options import DECLARED
 
 KeyPath: TypeAlias = tuple[str, ...]
 
@@ -28,7 +29,19 @@ def variants(field: FieldInfo) -> dict[str, type[BaseModel]]:
     if get_origin(field.annotation) is not dict:
         return {}
     models = [part for part in _members(get_args(field.annotation)[1]) if _is_model(part)]
-    return {tag: model for model in models for tag in get_args(model.model_fields[tag_field(model)].annotation)}
+    return {tag: model for model in models for tag in _tags(model)}
+
+
+def variant(by_tag: Mapping[str, type[BaseModel]], tag: Any) -> type[BaseModel] | None:
+    """The model of a platform or kind; a platform without one of its own is declared."""
+    return by_tag.get(tag) or by_tag.get(DECLARED) if isinstance(tag, str) else None
+
+
+def _tags(model: type[BaseModel]) -> tuple[str, ...]:
+    try:
+        return get_args(model.model_fields[tag_field(model)].annotation)
+    except StopIteration:
+        return (DECLARED,)  # any other name
 
 
 def tag_field(model: type[BaseModel]) -> str:
@@ -89,8 +102,8 @@ def model_at(path: KeyPath, data: Any, model: type[BaseModel] = RelayOptions) ->
     inner = _item(data, path[0])
     if by_tag := variants(field):
         entry = _item(inner, path[1]) if len(path) > 1 else None
-        tagged = [entry_model for tag, entry_model in by_tag.items() if _item(entry, tag_field(entry_model)) == tag]
-        return model_at(path[2:], entry, tagged[0]) if tagged else None
+        tagged = variant(by_tag, _item(entry, tag_field(next(iter(by_tag.values())))))
+        return model_at(path[2:], entry, tagged) if tagged else None
     table = submodel(field)
     return model_at(path[1:], inner, table) if table else None
 

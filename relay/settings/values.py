@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+IN_TEMPLATES: dict[str, Any] = {"in_templates": True}
+"""Marks an option that templates see as ``$settings``."""
+GIVEN_BY_PLATFORM: dict[str, Any] = {"given_by_platform": True}
+"""Marks a secret that the platform makes, so that `relay init` cannot."""
 
 PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -16,7 +21,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-def _one_or_many(value: object) -> object:
+def one_or_many(value: object) -> object:
     """A single text stands for a list of one; ``false`` for none."""
     if value is False or value is None:
         return []
@@ -52,6 +57,6 @@ def journal_url(url: str) -> str:
     return url
 
 
-Secrets = Annotated[list[SecretStr], BeforeValidator(_one_or_many)]
-TopicChoice = Annotated[Topics, BeforeValidator(_one_or_many)]
+Secrets = Annotated[list[SecretStr], BeforeValidator(one_or_many)]
+TopicChoice = Annotated[Topics, BeforeValidator(one_or_many)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]

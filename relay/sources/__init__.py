@@ -1,12 +1,13 @@
-"""Where webhooks come from: one file a platform, all listed here."""
+"""Where webhooks come from: one file a platform, all listed here, and those that are declared by data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from relay.settings.options import SourceOptions
-from relay.sources.contract import Source
+from relay.settings.options import DeclaredOptions, SourceOptions
+from relay.sources.contract import Evaluator, Source
+from relay.sources.declared.source import DeclaredSource
 from relay.sources.elasticpath import ElasticPath
 from relay.sources.shopify import Shopify
 
@@ -16,6 +17,8 @@ PLATFORMS: Mapping[str, Callable[[Any], Source]] = {
 }
 
 
-def build_source(name: str, options: SourceOptions) -> Source:
-    """The source that is configured under ``[sources.<name>]``."""
+def build_source(name: str, options: SourceOptions, evaluator: Evaluator) -> Source:
+    """The source that is configured under ``[sources.<name>]``; a declared one reads by ``evaluator``."""
+    if isinstance(options, DeclaredOptions):
+        return DeclaredSource(options, evaluator)
     return PLATFORMS[options.platform](options)

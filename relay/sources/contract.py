@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from relay.model import Event, JsonObject, PrivacyRequest, Quarantined, Received, Webhook, subject
+from relay.model import Event, Json, JsonObject, PrivacyRequest, Quarantined, Received, Webhook, subject
 
 
 class Refused(Exception):
@@ -47,6 +47,16 @@ class Credentials:
     token_path: str | None = None
     token_form: Mapping[str, str] = field(default_factory=dict, repr=False)
     probe_path: str = "/"
+
+
+class Evaluator(Protocol):
+    """Evaluates the JSONata expressions of a declared platform, each within tight limits."""
+
+    def check(self, expression: str) -> None:
+        """Raises ValueError for what is no JSONata."""
+
+    def evaluate(self, expression: str, document_json: str, headers: Mapping[str, str]) -> Json:
+        """The value, None for none. Raises ValueError when there is an error, or a limit is met."""
 
 
 class Source(Protocol):

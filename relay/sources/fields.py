@@ -10,6 +10,8 @@ LONGEST_TEXT = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _YEAR_9999_MS = 253_370_764_800_000
+# Unix seconds reach this number in the year 5138; milliseconds passed it in March 1973.
+_MILLISECONDS_FROM = 10**11
 
 
 def at(value: Any, *path: str) -> Any:
@@ -49,3 +51,13 @@ def moment_ms(value: Any) -> int | None:
         moment = moment.replace(tzinfo=UTC)
     at_ms = (moment - _EPOCH) // _MILLISECOND
     return at_ms if 0 < at_ms < _YEAR_9999_MS else None
+
+
+def instant_ms(value: Any) -> int | None:
+    """Like `moment_ms`, and also Unix seconds or milliseconds, as a number or its digits."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and 9 <= len(value) <= 14:
+        value = int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        at_ms = value if value >= _MILLISECONDS_FROM else value * 1000
+        return round(at_ms) if 0 < at_ms < _YEAR_9999_MS else None
+    return moment_ms(value)

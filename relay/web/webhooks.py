@@ -15,7 +15,13 @@ from relay.sources.contract import Refused
 from relay.web import bodies
 
 RETRY_AFTER_S = 5
-STATUS = {"signature_missing": 401, "signature_mismatch": 401, "media_type": 415, "body_encoding": 415}
+STATUS = {
+    "signature_missing": 401,
+    "signature_mismatch": 401,
+    "signature_expired": 401,
+    "media_type": 415,
+    "body_encoding": 415,
+}
 """HTTP status by the code of a refusal; any other is 400."""
 NOT_JSON = ("application/x-www-form-urlencoded", "multipart/", "text/", "application/xml", "image/")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from relay.cases.case import CaseInvalid, read_case, settings_of
+from relay.cases.case import Case, CaseInvalid, read_case, settings_of
+from relay.settings.options import ElasticPathOptions, TrackingOptions
 from tests.cases.making import WEBHOOK, case
 
 
@@ -69,14 +70,19 @@ def test_settings_are_the_platform_s_defaults_but_for_those_of_the_case() -> Non
     assert (options.affiliation, options.guest_identity, options.secret) == ("Shop", "email_hash", [])
 
 
+def tracking_of(read: Case) -> TrackingOptions:
+    assert isinstance(read.options, ElasticPathOptions)
+    return read.options.tracking
+
+
 def test_only_the_case_s_own_tracked_event_is_on() -> None:
-    assert case().options.tracking.model_dump(exclude_defaults=True).keys() >= {"order_updated", "customer_created"}
-    assert {name: topics for name, topics in case().options.tracking.model_dump().items() if topics} == {
+    assert tracking_of(case()).model_dump(exclude_defaults=True).keys() >= {"order_updated", "customer_created"}
+    assert {name: topics for name, topics in tracking_of(case()).model_dump().items() if topics} == {
         "order_completed": ["order.paid"]
     }
     own = case(settings={"tracking": {"order_completed": "order.fulfilled", "order_updated": "order.paid"}})
-    assert own.options.tracking.order_completed == ["order.fulfilled"]
-    assert own.options.tracking.order_updated == []
+    assert tracking_of(own).order_completed == ["order.fulfilled"]
+    assert tracking_of(own).order_updated == []
 
 
 def test_a_case_without_an_expected_side_is_new() -> None:

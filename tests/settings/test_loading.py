@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from relay.codes import RelayError
-from relay.settings.loading import load
-from relay.settings.options import RelayOptions
+from relay.settings.loading import Loaded, load
+from relay.settings.options import ElasticPathOptions, RelayOptions
 from tests.settings.conftest import Loads
 
 WHOLE = """
@@ -41,10 +41,15 @@ def test_a_write_key_is_enough(loads: Loads) -> None:
     assert loaded.origins["destinations.segment.kind"] == "default"
 
 
+def elasticpath_of(loaded: Loaded) -> ElasticPathOptions:
+    source = loaded.options.sources["elasticpath"]
+    assert isinstance(source, ElasticPathOptions)
+    return source
+
+
 def test_a_file(loads: Loads) -> None:
     loaded = loads(WHOLE)
-    source = loaded.options.sources["elasticpath"]
-    assert source.platform == "elasticpath"
+    source = elasticpath_of(loaded)
     assert [secret.get_secret_value() for secret in source.secret] == ["current", "previous"]
     assert source.tracking.order_completed == ["order.fulfilled"]
     assert source.tracking.order_refunded == []
@@ -66,7 +71,7 @@ def test_the_environment_beats_the_file_value_by_value(loads: Loads) -> None:
         RELAY_DESTINATIONS__SEGMENT='{"mode": "test", "gzip": false}',
         RELAY_DESTINATIONS__SEGMENT__GZIP="yes",
     )
-    tracking = loaded.options.sources["elasticpath"].tracking
+    tracking = elasticpath_of(loaded).tracking
     assert loaded.options.server.port == 0
     assert tracking.order_updated == []
     assert tracking.customer_created == ["a.b", "c.d"]

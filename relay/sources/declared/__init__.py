@@ -1,0 +1,1 @@
+"""Platforms described by data: see `relay.settings.declaration`."""
