@@ -137,7 +137,10 @@ class TestRefusals:
             (b"not JSON", {}),
             (b"[]", {}),
             (b'{"writeKey":"WK_KNOWN","batch":[]}' + b" " * 500_000, {}),
-            (gzip.compress(b'{"writeKey":"WK_KNOWN","batch":[]}' + b" " * 500_000, mtime=0), {"Content_Encoding": "gzip"}),
+            (
+                gzip.compress(b'{"writeKey":"WK_KNOWN","batch":[]}' + b" " * 500_000, mtime=0),
+                {"Content_Encoding": "gzip"},
+            ),
             (b'{"batch":[]}', {}),
             (b'{"batch":[],"writeKey":"W"}', {}),
             (b'{"batch":[],"writeKey":7}', {}),
