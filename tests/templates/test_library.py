@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from relay.settings.options import RelayOptions
+from relay.settings.packaged import packaged_declarations
+from relay.settings.source_options import WITH_CODE
 from relay.settings.tables import variants
 from relay.templates.library import Library, TemplatesInvalid, packaged_templates
 from tests.templates.making import CUSTOMER_EVENTS, ORDER_EVENTS, bindings, evaluate
@@ -32,10 +34,14 @@ def text_of(loaded: Library, tracked_event: str) -> str:
 
 def test_every_tracked_event_has_a_packaged_template() -> None:
     loaded = library()
-    for platform, options in variants(RelayOptions.model_fields["sources"]).items():
+    models = variants(RelayOptions.model_fields["sources"])
+    for platform in WITH_CODE:
         tracked = {template.tracked_event for template in loaded.templates() if template.platform == platform}
+        options = models[platform]
         assert tracked == set(options.model_fields["tracking"].get_default(call_default_factory=True).model_dump())
         assert tracked == EVENTS
+    stripe = {template.tracked_event for template in loaded.templates() if template.platform == "stripe"}
+    assert stripe == set(packaged_declarations()["stripe"].tracking)
     assert loaded.source_template("elasticpath", "nothing") is None
     assert loaded.source_template("nowhere", "order_completed") is None
 
@@ -154,16 +160,16 @@ def test_known_tracked_events_may_be_given(tmp_path: Path) -> None:
 
 
 TEMPLATES = {f"{one.platform}/{one.tracked_event}": one.text for one in library().templates()}
-WITHOUT_A_REFUND = {"shopify/order_refunded"}
-"""An order that has none makes no call."""
+WITHOUT_A_CALL = {"shopify/order_refunded": [], "stripe/order_completed": ...}
+"""An order without a refund, and a session that is not paid, make none."""
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_packaged_template_takes_any_object(name: str) -> None:
     """A foreign body ends in nothing, or in a clear failure about what is missing."""
     text = TEMPLATES[name]
-    if name in WITHOUT_A_REFUND:
-        assert evaluate(text, {"payload": {}}, **bindings()) == []
+    if name in WITHOUT_A_CALL:
+        assert evaluate(text, {"payload": {}}, **bindings()) == WITHOUT_A_CALL[name]
         return
     with pytest.raises(Exception, match=r"\$messageKey: part \d is empty"):
         evaluate(text, {"payload": {}}, **bindings())
