@@ -26,6 +26,7 @@ __all__ = ["Engine", "EngineLimits", "FastEngine", "TemplateFailure"]
 
 _MOST_COMPILED = 256
 _LARGEST_EXPLAINED = 256 * 1024
+_LONGEST_EXPLAINED = 64 * 1024  # of template; parsing takes the reference engine about 100 ms then
 _LONGEST_EXPLAINING_MS = 200
 _DEPTH_OF_EXPLAINING = 500
 _CODE = re.compile(r"(?:[A-Z][a-z ]+: )*([A-Z]\d{4})\b")
@@ -56,7 +57,8 @@ class FastEngine:
                 _forget(template.version)
             diagnostic = _read(error, template.path)
             left_ms = self._limits.timeout_ms - int((time.monotonic() - started_s) * 1000)
-            if left_ms > 0 and len(document_json) <= _LARGEST_EXPLAINED:
+            small = len(document_json) <= _LARGEST_EXPLAINED and len(template.text) <= _LONGEST_EXPLAINED
+            if left_ms > 0 and small:
                 diagnostic = self._explained(diagnostic, template, document_json, bindings, now_ms, left_ms)
             raise TemplateFailure(diagnostic) from None
         if result is not None and len(result) > self._limits.max_output_bytes // 4:
@@ -150,6 +152,8 @@ def _read(error: BaseException, path: Path) -> Diagnostic:
         return Diagnostic("template_limit", str(path), "the document is nested too deep")
     if str(error).startswith("Invalid JSON"):
         return Diagnostic("template_failed", str(path), "the document holds a number that is out of range")
+    if str(error).startswith("Invalid regex"):
+        return Diagnostic("template_failed", str(path), "a regular expression cannot be used", "Write it another way.")
     code = error_code(error)
     what, remedy = meaning(code)
     return Diagnostic(failure_code(code), str(path), what or "an expression failed", remedy, code)

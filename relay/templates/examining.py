@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from relay.templates.patterns import Pattern, PatternRefused
 from relay.templates.prelude import REFUSED
 from relay.templates.tokens import tokens_of, unclosed_comment
 from relay.templates.tree import Node, engine_module, nodes_of, token_start
@@ -36,7 +37,7 @@ def parsed(text: str) -> Node | SyntaxProblem | None:
     """The syntax tree, or the first syntax error; None when the reference engine's parser breaks."""
     module = engine_module()
     try:
-        return module.Jsonata(text).ast
+        return module.Jsonata(text, Pattern).ast
     except module.jexception.JException as error:
         if error.error == "S0301" and error.current:  # Its tokenizer mixes the two up.
             what = f"Unsupported escape sequence: \\{error.current}"
@@ -47,6 +48,10 @@ def parsed(text: str) -> Node | SyntaxProblem | None:
         if error.error in ("S0202", "S0203"):
             found, expected = error.expected, str(error.current)
         return SyntaxProblem(error.error, what, token_start(text, error.location, found), error.location, expected)
+    except PatternRefused as refused:
+        start = text.find(f"/{refused.pattern}/")
+        what = f"the regular expression cannot be used: {refused}"
+        return SyntaxProblem("S0303", what, start, start + len(refused.pattern) + 2)
     except Exception:  # It escapes with whatever its tokenizer stumbled over.
         return _stumbled(text)
 

@@ -22,6 +22,8 @@ from relay.templates.helpers import HELPERS, Helper, HelperError
 
 MOST_CHARACTERS = 10_000_000
 """Longest text that one built-in may make."""
+LONGEST_PICTURE = 1_000
+"""Longest picture for `$formatNumber`, whose time grows with the square."""
 MOST_DISTINCT = 10_000
 """Longest array for `$distinct`, whose time grows with the square."""
 
@@ -139,6 +141,13 @@ _BUILT_INS = {
     ),
     # Of no items the engine makes null, and the language nothing.
     "reduce": "$reduce:=($b:=$reduce;function($s,$f,$i)<afj?:j>{$s=[]?$i:$exists($i)?$b($s,$f,$i):$b($s,$f)});",
+    "formatNumber": _bounded(
+        "formatNumber",
+        "$n,$p,$o",
+        "n-so?:s",
+        f"$length($p)>{LONGEST_PICTURE}",
+        "$exists($o)?$b($n,$p,$o):$b($n,$p)",
+    ),
     "distinct": _bounded("distinct", "$a", "x:x", f"$count($a)>{MOST_DISTINCT}", "$b($a)"),
     # A component may ask for a width, as in [Y,9-9]; three digits of it are already a mistake.
     "fromMillis": _bounded(

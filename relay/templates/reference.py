@@ -19,6 +19,7 @@ from relay.templates.diagnostics import Diagnostic, TemplateFailure
 from relay.templates.examining import SyntaxProblem, parsed
 from relay.templates.explaining import Failed, explained
 from relay.templates.helpers import HelperError
+from relay.templates.patterns import Pattern
 from relay.templates.prelude import NOW_BINDING, LimitExceeded, Unavailable, prelude_for
 from relay.templates.reference_codes import chain, code_of
 from relay.templates.template import Template
@@ -107,7 +108,7 @@ def compiled(text: str) -> Any:
     """A `jsonata.Jsonata`; positions of its nodes count from the beginning of ``text``."""
     module = engine_module()
     prelude = prelude_for(text)
-    expression = module.Jsonata(prelude.wrap(text))
+    expression = module.Jsonata(prelude.wrap(text), Pattern)
     expression.set_output_convert_nulls(False)
     expression.set_validate_input(False)  # it comes from JSON
     for name, function in prelude.functions.items():

@@ -26,6 +26,7 @@ _SYNTAX = {
     "S0212": ("", "Write $name := value."),
     "S0213": ("", "Put a name that is a number in backquotes, or leave out the dot."),
     "S0214": ("", "Write a $name behind it."),
+    "S0303": ("", "Write the pattern another way: without look-around and references to groups."),
     "S0302": ("a regular expression has no end", "Close it with /."),
 }
 

@@ -19,7 +19,7 @@ from tests.templates.language_cases import SUITE, cases_of, outcome
 
 GROUPS = sorted(path.name for path in SUITE.glob("groups/*"))
 
-MOST_DEVIATIONS = {"rendering": 24, "reference": 49}
+MOST_DEVIATIONS = {"rendering": 24, "reference": 48}
 """As many as are listed. Lower it with the list; there is no reason to raise it."""
 
 DEVIATIONS = {

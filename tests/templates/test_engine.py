@@ -56,6 +56,8 @@ RUNAWAYS = {
     "wide separators": ('$length($join([1..9000].("a"), $$.long))', "template_limit"),
     "wide date": ('$fromMillis(0, "[M01,100000000]")', "template_limit"),
     "panicking date": ('$fromMillis(0, "[Y,1000000-2000000]")', "template_limit"),
+    "long picture": ('$formatNumber(1, $pad("", 1000000, "0"))', "template_limit"),
+    "text of a pattern each": ("$length($replace(long, /./, function($m) {$$.long}))", "template_timeout"),
     "slow distinct": ("$distinct($append([1..9000], [1..9000]))", "template_limit"),
     "large result": ('[1..5000].("0123456789" & $pad("", 300, "x"))', "template_limit"),
 }
@@ -117,8 +119,18 @@ HARMLESS = [
     "$distinct(l)", "$distinct([1, 1])", "$distinct(nothing)", "[1, 1, [2]] ~> $distinct", '$distinct("a")',
     "$fromMillis(0)", '$fromMillis(0, "[Y0001]-[M01]-[D01]")', '$fromMillis(0, nothing, "+0100")', "n2.$fromMillis()",
     '$fromMillis(0, "[D1o] [MNn] [Y,2-4]")', "$fromMillis(nothing)",
+    '$formatNumber(1234.5, "#,##0.00")', '$formatNumber(5, "0", {"zero-digit": "a"})', 'n2.$formatNumber("0")',
+    '$formatNumber(nothing, "0")',
 ]  # fmt: skip
-WRONG = ['$replace(5, "a", "b")', '$replace(n, "", "b")', "$join([1, 2])", '$fromMillis("x")', '$pad("a", "b")']
+WRONG = [
+    '$replace(5, "a", "b")',
+    '$replace(n, "", "b")',
+    "$join([1, 2])",
+    '$fromMillis("x")',
+    '$pad("a", "b")',
+    '$formatNumber(1, "#;#;#")',
+    "$formatNumber(1)",
+]
 
 
 @pytest.mark.parametrize("expression", HARMLESS)
