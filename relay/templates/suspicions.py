@@ -15,6 +15,7 @@ from relay.templates.hints import Hint
 from relay.templates.hints.collapsed_arrays import collapsed, may_collapse
 from relay.templates.hints.lengths import lengths
 from relay.templates.hints.misspelt_paths import misspelt_steps
+from relay.templates.hints.spelling import same_word
 from relay.templates.reference import ReferenceEngine
 from relay.templates.template import Template
 from relay.templates.trail import LookedUp
@@ -61,13 +62,17 @@ def suspicious_shape(template: Template, result: str | None = None) -> list[Diag
 
 
 def _never_looked_up(tree: Node, looked_up: Mapping[int, LookedUp], values: Sequence[Json]) -> dict[int, LookedUp]:
-    """The steps that no evaluation came to, as if looked for everywhere."""
+    """The steps that no evaluation came to, as if looked for everywhere; `item` may stand beside `items` there."""
     everywhere = dict.fromkeys(key for value in values for key in _keys_in(value))
     named = {str(node.value) for node in nodes_of(tree) if node.type == "name"}
-    unnamed = dict.fromkeys(key for key in everywhere if key not in named)
+    unnamed = [key for key in everywhere if key not in named]
     made = {str(key.value) for node in nodes_of(tree) for key, _ in node.lhs_object or () if key.type == "string"}
     return {
-        id(node): LookedUp(node, str(node.value) in everywhere or str(node.value) in made, dict(unnamed))
+        id(node): LookedUp(
+            node,
+            str(node.value) in everywhere or str(node.value) in made,
+            dict.fromkeys(key for key in unnamed if not same_word(str(node.value), key)),
+        )
         for node in nodes_of(tree)
         if node.type == "name" and id(node) not in looked_up
     }

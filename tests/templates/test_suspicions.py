@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.cases.finding import find
+from relay.cases.running import Rendering, check
+from relay.model import Event
+from relay.pipeline.render import Task
+from relay.renderer import build_renderer
+from relay.settings.options import RelayOptions, SourceOptions
 from relay.templates.hints.spelling import near_name
+from relay.templates.library import Library, packaged_templates
 from relay.templates.suspicions import suspicious_paths, suspicious_shape
+from relay.templates.template import Template
 from tests.templates.making import (
     CUSTOMER_EVENTS,
     ENGINE,
@@ -161,3 +171,33 @@ def test_a_name_with_one_mistake_is_near_and_an_equal_one_is_not_asked_for(name:
             assert near_name(misspelt, [name, "something_else"]) == name
     assert near_name(name, [name]) is None
     assert near_name(f"{name}1", [f"{name}2"]) is None
+
+
+class Recording:
+    """An `Engine` that remembers what it was given, by template."""
+
+    def __init__(self) -> None:
+        self.given: dict[Template, list[tuple[str, Mapping[str, Any], str | None]]] = {}
+
+    def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
+        result = ENGINE.render(template, document_json, bindings, now_ms=now_ms)
+        self.given.setdefault(template, []).append((document_json, bindings, result))
+        return result
+
+
+def test_no_packaged_template_raises_a_suspicion_on_its_cases() -> None:
+    library, engine = Library(packaged_templates(), None), Recording()
+
+    def renders(name: str, options: SourceOptions, event: Event, fetched: Mapping[str, Any], *, own: bool) -> Rendering:
+        render = build_renderer(RelayOptions(sources={name: options}), library.snapshot, engine)
+        render(name, [Task(event, fetched)], event.received_at_ms)
+        return Rendering((), (), [])
+
+    for file in find(packaged_templates(), None, library.templates()).files:
+        check(file, renders)
+    assert len(engine.given) > 10
+    for template, renderings in engine.given.items():
+        assert suspicious_paths(template, [document for document, _, _ in renderings], renderings[0][1]) == []
+        for document, own_bindings, result in renderings:
+            assert suspicious_shape(template, result) == []
+            assert suspicious_paths(template, [document], own_bindings) == []
