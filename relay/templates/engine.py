@@ -16,7 +16,7 @@ import jsonatapy
 
 from relay.templates.contract import Engine, EngineLimits
 from relay.templates.diagnostics import Diagnostic, TemplateFailure
-from relay.templates.explaining import explained
+from relay.templates.explaining import explained, too_large
 from relay.templates.prelude import NOW_BINDING, prelude_for
 from relay.templates.reference import ReferenceEngine
 from relay.templates.template import Template
@@ -28,6 +28,7 @@ _MOST_COMPILED = 256
 _LARGEST_EXPLAINED = 256 * 1024
 _LONGEST_EXPLAINED = 64 * 1024  # of template; parsing takes the reference engine about 100 ms then
 _LONGEST_EXPLAINING_MS = 200
+_LOOKING_FOR_A_LOOP_MS = 20
 _DEPTH_OF_EXPLAINING = 500
 _CODE = re.compile(r"(?:[A-Z][a-z ]+: )*([A-Z]\d{4})\b")
 _HOST = re.compile(r"host function raised (\w+): (.*)", re.DOTALL)
@@ -57,6 +58,8 @@ class FastEngine:
                 _forget(template.version)
             diagnostic = _read(error, template.path)
             left_ms = self._limits.timeout_ms - int((time.monotonic() - started_s) * 1000)
+            if diagnostic.code == "template_timeout" and self._limits.timeout_ms >= 10 * _LOOKING_FOR_A_LOOP_MS:
+                left_ms = _LOOKING_FOR_A_LOOP_MS
             small = len(document_json) <= _LARGEST_EXPLAINED and len(template.text) <= _LONGEST_EXPLAINED
             if left_ms > 0 and small:
                 diagnostic = self._explained(diagnostic, template, document_json, bindings, now_ms, left_ms)
@@ -90,8 +93,7 @@ class FastEngine:
     def _check_size(self, result: str, template: Template) -> None:
         size = len(result.encode())
         if size > self._limits.max_output_bytes:
-            what = f"the result has {size} bytes, more than templates.max_output_bytes"
-            raise TemplateFailure(Diagnostic("template_limit", str(template.path), what, "Leave something out."))
+            raise TemplateFailure(too_large(template, size))
 
 
 class _Compiled(threading.local):

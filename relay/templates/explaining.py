@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relay.templates.diagnostics import Diagnostic, Position
-from relay.templates.examining import SyntaxProblem
+from relay.templates.examining import SyntaxProblem, parsed
 from relay.templates.hints import RUNTIME_HINTS, SYNTAX_HINTS, Failing, Fault, Hint, odd_character
 from relay.templates.hints.misspelt_paths import misspelt_cause
 from relay.templates.template import Template
@@ -53,6 +53,9 @@ def explained(failed: Failed, template: Template) -> Diagnostic:
         remedy = "Make it smaller." if failed.over_limit else "See the helper's description."
     code = "template_limit" if failed.over_limit else failure_code(failed.jsonata_code)
     told = Diagnostic(code, str(path), failed.own_text or what or "an expression failed", remedy, failed.jsonata_code)
+    if code == "template_timeout":
+        busy = _outermost_work(text, failed.trail.working)
+        return told if busy is None else replace(told, position=Position.at(text, _start(text, busy)), found="at work")
     node = _innermost(text, failed.trail.working)
     if node is None or failed.tree is None:
         return told
@@ -67,6 +70,27 @@ def explained(failed: Failed, template: Template) -> Diagnostic:
     line = Position.at(text, cause.hint.offset or 0).line
     remedy = f"Write {cause.near} for {cause.name} in line {line}: there is no `{cause.name}`, but `{cause.near}`."
     return replace(told, remedy=remedy)
+
+
+def too_large(template: Template, size_bytes: int) -> Diagnostic:
+    """A result over the limit."""
+    what = f"the result has {size_bytes} bytes, more than templates.max_output_bytes"
+    told = Diagnostic("template_limit", str(template.path), what, "Leave something out.")
+    return replace(told, position=place_of_result(template.text), found="the result")
+
+
+def place_of_result(text: str) -> Position | None:
+    """Where the expression begins whose value is the template's result."""
+    node = parsed(text)
+    if node is None or isinstance(node, SyntaxProblem):
+        return None
+    while node.type == "block" and node.expressions:
+        node = node.expressions[-1]
+    start = start_of(text, node)
+    if start is None:
+        return None
+    opening = text.rfind(str(node.value), 0, start) if node.type == "unary" and node.value in ("{", "[") else -1
+    return Position.at(text, opening if opening >= 0 else start)
 
 
 def hinted(told: Diagnostic, text: str, hint: Hint | None) -> Diagnostic:
@@ -85,6 +109,12 @@ def hinted(told: Diagnostic, text: str, hint: Hint | None) -> Diagnostic:
 def _innermost(text: str, working: list[Node]) -> Node | None:
     """The innermost node at work that the template itself holds."""
     return next((node for node in reversed(working) if start_of(text, node) is not None), None)
+
+
+def _outermost_work(text: str, working: list[Node]) -> Node | None:
+    """The outermost call or path: whatever moment it was looked at, one that goes on and on is in it."""
+    kinds = ("function", "apply", "path")
+    return next((node for node in working if node.type in kinds and start_of(text, node) is not None), None)
 
 
 def _start(text: str, node: Node) -> int:

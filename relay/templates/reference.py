@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 
 from relay.templates.contract import EngineLimits
-from relay.templates.diagnostics import Diagnostic, TemplateFailure
+from relay.templates.diagnostics import TemplateFailure
 from relay.templates.examining import SyntaxProblem, parsed
-from relay.templates.explaining import Failed, explained
+from relay.templates.explaining import Failed, explained, too_large
 from relay.templates.helpers import HelperError
 from relay.templates.patterns import Pattern
 from relay.templates.prelude import NOW_BINDING, LimitExceeded, Unavailable, prelude_for
@@ -56,8 +56,7 @@ class ReferenceEngine:
             raise TemplateFailure(explained(traced.failed, template))
         size = len((traced.result or "").encode())
         if size > self._limits.max_output_bytes:
-            what = f"the result has {size} bytes, more than templates.max_output_bytes"
-            raise TemplateFailure(Diagnostic("template_limit", str(template.path), what, "Leave something out."))
+            raise TemplateFailure(too_large(template, size))
         return traced.result
 
     def trace(

@@ -15,6 +15,7 @@ import relay
 from relay.model import Json, JsonObject
 from relay.templates.diagnostics import Diagnostic, TemplateFailure
 from relay.templates.engine import Engine
+from relay.templates.explaining import place_of_result
 from relay.templates.guard import Finding, check_shape, check_size
 from relay.templates.helpers.instants import iso_milliseconds
 from relay.templates.specification import departures
@@ -165,7 +166,7 @@ def _items(result: str | None, template: Template) -> list[Json]:
     try:
         value = orjson.loads(result)
     except orjson.JSONDecodeError:
-        raise _failure("template_limit", "the result is nested too deep", template) from None
+        raise _bad_result("template_limit", "the result is nested too deep", template) from None
     if _LONG_FRACTION.search(result):
         value = without_dust(value)
     if value is None:
@@ -174,7 +175,7 @@ def _items(result: str | None, template: Template) -> list[Json]:
         return value
     if isinstance(value, dict):
         return [value]
-    raise _failure("template_result", "the result is neither a call nor an array of calls", template)
+    raise _bad_result("template_result", "the result is neither a call nor an array of calls", template)
 
 
 def without_dust(value: Json) -> Json:
@@ -200,8 +201,11 @@ def _written(document: JsonObject, template: Template) -> str:
     try:
         return orjson.dumps(document).decode()
     except (TypeError, orjson.JSONEncodeError):
-        raise _failure("body_unreadable", "the document holds a value that JSON cannot carry", template) from None
+        what = "the document holds a value that JSON cannot carry"
+        raise TemplateFailure(Diagnostic("body_unreadable", str(template.path), what)) from None
 
 
-def _failure(code: str, what: str, template: Template) -> TemplateFailure:
-    return TemplateFailure(Diagnostic(code, str(template.path), what))
+def _bad_result(code: str, what: str, template: Template) -> TemplateFailure:
+    remedy = "Give an object with `type`, or an array of such objects."
+    place = place_of_result(template.text)
+    return TemplateFailure(Diagnostic(code, str(template.path), what, remedy, position=place, found="the result"))

@@ -66,6 +66,7 @@ def test_what_is_no_call_fails(text: str) -> None:
     with pytest.raises(TemplateFailure) as caught:
         render(of_text(text), {})
     assert caught.value.code == "template_result"
+    assert caught.value.diagnostic.position is not None
 
 
 def test_a_bad_call_does_not_take_the_others_with_it() -> None:
