@@ -13,7 +13,7 @@ from relay.templates.explaining import hinted, misspelt_syntax
 from relay.templates.hints import FINDERS, odd_character, quote_in_name
 from relay.templates.template import version_of
 from relay.templates.tokens import tokens_of
-from relay.templates.tree import Node
+from relay.templates.tree import Node, nodes_of
 from relay.templates.wording import syntax_meaning
 
 
@@ -50,7 +50,8 @@ def _uncompilable(text: str, path: Path) -> list[Diagnostic]:
 
 
 def _found(text: str, tree: Node, path: Path) -> list[Diagnostic]:
-    found = [(hint.offset or 0, code, hint) for finder in FINDERS for code, hint in finder(text, tree)]
+    nodes = list(nodes_of(tree))
+    found = [(hint.offset or 0, code, hint) for finder in FINDERS for code, hint in finder(text, nodes)]
     found.sort(key=lambda each: each[0])
     return [hinted(_invalid(path, "", jsonata_code=code), text, hint) for _, code, hint in found]
 

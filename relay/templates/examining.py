@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from relay.templates.patterns import Pattern, PatternRefused
 from relay.templates.prelude import REFUSED
 from relay.templates.tokens import tokens_of, unclosed_comment
-from relay.templates.tree import Node, engine_module, nodes_of, token_start
+from relay.templates.tree import Node, engine_module, token_start
 
 _UNKNOWN_TO_FAST_ENGINE = frozenset({"clone"})
 _BOUND_BY_THE_RELAY = frozenset({"event", "settings", "payload", ""})
@@ -56,30 +56,30 @@ def parsed(text: str) -> Node | SyntaxProblem | None:
         return _stumbled(text)
 
 
-def undefined_functions(tree: Node) -> Iterator[Use]:
+def undefined_functions(nodes: Sequence[Node]) -> Iterator[Use]:
     """Calls of `$functions` that neither template nor language defines."""
-    known = known_functions() | set(bound_names(tree))
-    for node in nodes_of(tree):
+    known = known_functions() | set(bound_names(nodes))
+    for node in nodes:
         called = node.procedure if node.type in ("function", "partial") else None
         called = node.rhs if node.type == "apply" else called
         if called is not None and called.type == "variable" and called.position and called.value not in known:
             yield Use(called.value, called.position - len(called.value) - 1)
 
 
-def undefined_variables(tree: Node) -> Iterator[Use]:
+def undefined_variables(nodes: Sequence[Node]) -> Iterator[Use]:
     """Variables that are never bound, without those that are called."""
-    known = known_functions() | _BOUND_BY_THE_RELAY | set(bound_names(tree)) | {"$"}
-    called = {id(node.procedure) for node in nodes_of(tree) if node.type in ("function", "partial")}
-    called |= {id(node.rhs) for node in nodes_of(tree) if node.type == "apply"}
-    for node in nodes_of(tree):
+    known = known_functions() | _BOUND_BY_THE_RELAY | set(bound_names(nodes)) | {"$"}
+    called = {id(node.procedure) for node in nodes if node.type in ("function", "partial")}
+    called |= {id(node.rhs) for node in nodes if node.type == "apply"}
+    for node in nodes:
         if node.type == "variable" and node.position and id(node) not in called and node.value not in known:
             yield Use(node.value, node.position - len(node.value) - 1)
 
 
-def bound_names(tree: Node) -> Sequence[str]:
+def bound_names(nodes: Sequence[Node]) -> Sequence[str]:
     """Names that the template gives a value, in the order of their first."""
     names: dict[str, None] = {}
-    for node in nodes_of(tree):
+    for node in nodes:
         if node.type == "bind":
             names[node.lhs.value] = None
         elif node.type == "lambda":

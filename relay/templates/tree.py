@@ -40,7 +40,8 @@ def nodes_of(node: Node) -> Iterator[Node]:
         elif hasattr(current, "type") and id(current) not in seen:
             seen.add(id(current))
             yield current
-            waiting.extend(part for name in _PARTS if (part := getattr(current, name, None)) is not None)
+            attributes = vars(current)
+            waiting.extend(part for name in _PARTS if (part := attributes.get(name)))
 
 
 def token_start(text: str, end: int, written: object) -> int:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from relay.templates.hints.contract import Hint
-from relay.templates.tree import Node, nodes_of
+from relay.templates.tree import Node
 
 
-def lost_comparisons(_text: str, tree: Node) -> Iterator[tuple[str, Hint]]:
+def lost_comparisons(_text: str, nodes: Sequence[Node]) -> Iterator[tuple[str, Hint]]:
     """Comparisons `$x = …;` whose result nobody sees."""
-    for block in nodes_of(tree):
+    for block in nodes:
         if block.type != "block":
             continue
         for expression in block.expressions[:-1]:

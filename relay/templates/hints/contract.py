@@ -56,5 +56,5 @@ class Failing:
 
 SyntaxHint: TypeAlias = Callable[[Fault], Hint | None]
 RuntimeHint: TypeAlias = Callable[[Failing], Hint | None]
-Finder: TypeAlias = Callable[[str, Node], Iterable[tuple[str, Hint]]]
-"""From a template that can be parsed and its tree: the language's code, or empty, and a hint with an offset."""
+Finder: TypeAlias = Callable[[str, Sequence[Node]], Iterable[tuple[str, Hint]]]
+"""From the text of a template and all nodes of its tree: the language's code, or empty, and a hint with an offset."""
