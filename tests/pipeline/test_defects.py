@@ -53,6 +53,7 @@ async def test_a_call_that_crashes_its_line_stops_no_other(tmp_path: Path, caplo
     assert {stage.partition("/")[0] for stage in crashed(caplog)} == {"deliver:segment"}
 
 
+@pytest.mark.long
 async def test_a_line_that_crashed_begins_again(
     tmp_path: Path, defect: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
