@@ -13,6 +13,9 @@ from typing import Any
 from relay.templates.contract import EngineLimits
 from relay.templates.tree import Node, engine_module
 
+_LONGEST_TEXT = 1_000_000
+"""A longer one is on its way to filling the memory: one step with it takes too long."""
+
 NOTHING = "nothing"
 TEXT = "text"
 NUMBER = "a number"
@@ -71,6 +74,9 @@ class Trail:
         if isinstance(result, list) and len(result) > self._limits.max_sequence:
             self.working.append(node)
             raise self._stopped("D2015", -1)
+        if isinstance(result, str) and len(result) > _LONGEST_TEXT:
+            self.working.append(node)
+            raise self._stopped("D1012", -1)
         self._types[id(node)] = self._type(result)
 
     def _look_up(self, step: Node, context: Any) -> None:
