@@ -114,6 +114,8 @@ async def test_a_file_that_was_removed_is_noticed_and_not_made_again(journal: Sq
     path.unlink()
 
     with pytest.raises(JournalUnavailable, match="removed"):
+        await journal.append(event("b"))
+    with pytest.raises(JournalUnavailable, match="removed"):
         await journal.check()
     with pytest.raises(JournalUnavailable):
         await journal.gate("opens a connection")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -57,3 +58,12 @@ def unavailable(path: Path, error: BaseException) -> JournalUnavailable:
     problem = JournalUnavailable(f"The journal {path} does not answer: {error}.")
     problem.__cause__ = error
     return problem
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever its name; None when there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

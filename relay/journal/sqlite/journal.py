@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from relay.journal.protocol import Candidates, Dropped, Forgotten, JournalUnavailable
+from relay.journal.protocol import Candidates, Dropped, Forgotten
 from relay.journal.sqlite import appending, finding, forgetting, reading, settling, showing, standing
 from relay.journal.sqlite.locking import FileLock
 from relay.journal.sqlite.readers import Readers
@@ -60,7 +59,6 @@ class SqliteJournal:
         self._lock = lock
         self._quarantine_limit = quarantine_limit
         self._quarantine_max_bytes = quarantine_max_bytes
-        self._file = _identity(path)
         self._writer = Writer(path, observe_commit)
         self._stages = Readers(path, threads=2)
         # Apart, so that a search through the whole log holds up no stage.
@@ -255,8 +253,6 @@ class SqliteJournal:
         return await self._lookups.read(lambda db: forgetting.audits(db, limit))
 
     async def check(self) -> None:
-        if _identity(self._path) != self._file:
-            raise JournalUnavailable(f"The journal {self._path} was removed or replaced while the relay ran.")
         await self._writer.write(_count_check)
         await self._stages.read(_read_check)
 
@@ -276,11 +272,3 @@ def _count_check(database: sqlite3.Connection) -> None:
 
 def _read_check(database: sqlite3.Connection) -> None:
     database.execute("select value from meta where name = 'checks'").fetchone()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None  # Gone, which `check` reports.
-    return status.st_dev, status.st_ino

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 from relay.journal.protocol import CursorMoved, JournalUnavailable
 from relay.journal.sqlite.answers import Answer, hand_back
 from relay.journal.sqlite.appending import append_events
-from relay.journal.sqlite.connecting import is_file_trouble, open_writer, unavailable
+from relay.journal.sqlite.connecting import identity, is_file_trouble, open_writer, unavailable
 from relay.model import Appended, NewEvent
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ class Writer:
 
     def __init__(self, path: Path, observe_commit: Callable[[float], None] | None) -> None:
         self._path = path
+        self._file = identity(path)
         self._observe_commit = observe_commit
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Operation | None] = SimpleQueue()
@@ -116,6 +117,7 @@ class Writer:
     def _serve(self, group: Sequence[_Operation]) -> None:
         duration_s = 0.0
         try:
+            self._check_file()
             database = self._connect()
             answers = [Answer(alone.future, alone.work(database)) for alone in group if isinstance(alone, _Alone)]
             writes = [operation for operation in group if not isinstance(operation, _Alone)]
@@ -123,10 +125,16 @@ class Writer:
                 started = time.perf_counter()
                 answers += self._transact(database, writes)
                 duration_s = time.perf_counter() - started
+            # Also after the commit: what went into a file without a name is lost at the next start.
+            self._check_file()
         except Exception as error:  # It goes to everyone who waits.
             self._disconnect()
             answers = [Answer(operation.future, error=unavailable(self._path, error)) for operation in group]
         hand_back(self._loop, answers, lambda: self._observe(duration_s))
+
+    def _check_file(self) -> None:
+        if identity(self._path) != self._file:
+            raise sqlite3.OperationalError("it was removed or replaced while the relay ran")
 
     def _observe(self, duration_s: float) -> None:
         if duration_s and self._observe_commit:
