@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import orjson
 from relay.codes import RelayError
 from relay.model import Event, EventId, Lane, Webhook
 from relay.pipeline import frames
-from relay.pipeline.render import Rendered, Task
+from relay.pipeline.render import Rendered, Task, Warned
 from relay.pipeline.render_process import IDLE, PROGRESS
 from relay.pipeline.rendering import EventRenderer, Tracking
 from relay.settings.loading import Loaded
@@ -31,6 +31,7 @@ from relay.settings.values import IN_TEMPLATES
 from relay.sources import build_source
 from relay.sources.contract import Refused, Source
 from relay.templates.engine import Engine, EngineLimits, FastEngine
+from relay.templates.examined import Examined
 from relay.templates.expressions import Expressions
 from relay.templates.library import Library, Snapshot, packaged_templates
 
@@ -134,8 +135,11 @@ def render_webhook(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -
         body=received.body,
         replay_of=None,
     )
-    renderer = build_renderer(loaded.options, build_library(loaded).snapshot)
-    return renderer(source, [Task(event, {})], now_ms)[0]
+    engine = Examined(FastEngine(limits(loaded.options.templates)))
+    renderer = build_renderer(loaded.options, build_library(loaded).snapshot, engine)
+    rendered = renderer(source, [Task(event, {})], now_ms)[0]
+    likely = [Warned(name, found.code, found.log_line()) for name, found in engine.suspicions()]
+    return replace(rendered, warnings=[*rendered.warnings, *likely])
 
 
 def main() -> None:

@@ -96,7 +96,7 @@ class EventRenderer:
                 try:
                     result = self._apply(template, document, event, name, index)
                 except TemplateFailure as failure:
-                    detail = f"{tracked_event}: {failure}"
+                    detail = f"{tracked_event}: {failure.diagnostic.of_event(event.id).log_line()}"
                     outcomes.append(ended(event.id, OutcomeKind.DEAD, failure.code, detail, now_ms))
                     continue
                 calls.extend(_calls(result, event, template))
