@@ -8,7 +8,9 @@ from relay.demo.samples import samples
 from tests.cli.running import Relay
 
 TOML = '[sources.elasticpath]\nsecret = "a-webhook-secret"\n'
-TEMPLATE = '{"type": "track", "event": "E", "userId": payload.data.id, "properties": {"number": payload.data.order_numbre}}'
+TEMPLATE = (
+    '{"type": "track", "event": "E", "userId": payload.data.id, "properties": {"number": payload.data.order_numbre}}'
+)
 
 
 def test_a_misspelt_path_is_told(folder: Path, relay: Relay) -> None:
