@@ -78,6 +78,7 @@ def _settings(event: Event, options: SourceOptions, tracked_event: str) -> JsonO
     settings: JsonObject = {
         name: getattr(options, name) for name in names if getattr(options, name) != getattr(defaults, name)
     }
-    if event.topic not in getattr(defaults.tracking, tracked_event):
+    topics = defaults.topics() if isinstance(defaults, DeclaredOptions) else defaults.tracking.model_dump()
+    if event.topic not in topics.get(tracked_event, ()):
         settings["tracking"] = {tracked_event: [event.topic]}
     return settings

@@ -91,7 +91,7 @@ class _Run:
         rendering = renders(self.loaded, library.snapshot, self.engine)
         results = []
         for file in files:
-            result = check(file, rendering)
+            result = check(file, rendering, self.loaded.declarations)
             if self.update:
                 result = self._updated(result, rendering)
             results.append(result)
@@ -133,7 +133,7 @@ class _Run:
         update(result.file, result.ran.made)
         if not self.as_json:
             typer.echo(f"written  {result.file.path}")
-        return check(result.file, renders)
+        return check(result.file, renders, self.loaded.declarations)
 
     def _tell(self, result: Result) -> None:
         from relay.cases.reporting import MARKS
