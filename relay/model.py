@@ -86,6 +86,8 @@ class NewEvent:
     headers: str
     body: bytes
     replay_of: EventId | None = None
+    options: str = ""
+    """See `Event`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Event:
     replay_of: EventId | None
     forgotten_at_ms: int | None = None
     """When its body and all else about a person was erased; the empty row stays and ends as usual."""
+    options: str = ""
+    """How a replay or backfill is to be worked, as JSON (`relay.pipeline.handling`); empty: as usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +238,9 @@ class Call:
     template_version: str
     received_at_ms: int
     """When the event behind it arrived."""
+    source: str = ""
+    options: str = ""
+    """Of the event behind it."""
 
 
 @dataclass(frozen=True, slots=True)

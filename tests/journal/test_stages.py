@@ -86,11 +86,27 @@ async def test_calls_come_back_as_they_were(journal: Journal) -> None:
 
     calls = (await journal.read_calls(DELIVER, 100)).calls
     assert calls == [
-        Call(c.id, n.event_id, n.tracked_event, n.message_id, n.text, n.template_version, NOW_MS + 5)
+        Call(c.id, n.event_id, n.tracked_event, n.message_id, n.text, n.template_version, NOW_MS + 5, "shop")
         for c, n in zip(calls, new, strict=True)
     ]
     assert [c.id for c in calls] == sorted(c.id for c in calls)
     assert (await told(journal, appended.event_id)).calls == calls
+
+
+async def test_options_of_an_event_come_with_it_and_with_its_calls(line: Line) -> None:
+    plain, optioned = await line.append(event("a"), event("b", options='{"force":true}'))
+    await line.append(event("b", options="of a duplicate: not kept"))
+    await line.open()
+    batch = await line.journal.read_events(RENDER, 10)
+
+    assert [(e.id, e.options) for e in batch.events] == [(plain, ""), (optioned, '{"force":true}')]
+    assert [e.options for e in await line.journal.events([plain, optioned])] == ["", '{"force":true}']
+    await line.render_all()
+    read = (await line.journal.read_calls(DELIVER, 10)).calls
+    assert [(c.event_id, c.source, c.options) for c in read] == [
+        (plain, "shop", ""),
+        (optioned, "shop", '{"force":true}'),
+    ]
 
 
 # -- opening

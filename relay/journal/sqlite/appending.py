@@ -17,11 +17,24 @@ _EVENTS = Insert(
     "lane, partition, source, topic, delivery_key, entity, occurred_at_ms, received_at_ms, replay_of, headers, body",
     conflict="on conflict (source, delivery_key) where replay_of is null do nothing",
 )
+_OPTIONS = Insert("event_options", "event, options")
 _SAME_DELIVERY = "(select id from events where source = column1 and delivery_key = column2 and replay_of is null)"
 
 
 def append_events(database: sqlite3.Connection, events: Sequence[NewEvent]) -> list[Appended]:
     """Store all that are new; answers in the order of ``events``."""
+    answers = _append(database, events)
+    optioned = [
+        (answer.event_id, event.options)
+        for event, answer in zip(events, answers, strict=True)
+        if event.options and not answer.duplicate
+    ]
+    if optioned:
+        _OPTIONS.run(database, optioned)
+    return answers
+
+
+def _append(database: sqlite3.Connection, events: Sequence[NewEvent]) -> list[Appended]:
     replays = [event for event in events if event.replay_of is not None]
     if not replays:
         return _append_deliveries(database, events)

@@ -36,11 +36,14 @@ def _batch(columns: str, large: str, waiting: str) -> str:
 
 EVENT_COLUMNS = (
     "id, lane, partition, source, topic, delivery_key, entity, occurred_at_ms, received_at_ms, headers, replay_of,"
-    " (select at_ms from forgotten where event_id = id)"
+    " (select at_ms from forgotten where event_id = id),"
+    " coalesce((select options from event_options where event = id), '')"
 )
 CALL_COLUMNS = (
     "id, event_id, tracked_event, message_id, template_version,"
-    " (select received_at_ms from events where events.id = event_id)"
+    " (select received_at_ms from events where events.id = event_id),"
+    " (select source from events where events.id = event_id),"
+    " (select options from event_options where event = event_id)"
 )
 READ_EVENTS = _batch(
     EVENT_COLUMNS,
@@ -101,6 +104,7 @@ def to_event(row: Sequence[Any]) -> Event:
         headers,
         replay_of,
         forgotten_at_ms,
+        options,
         body,
     ) = row
     return Event(
@@ -117,13 +121,14 @@ def to_event(row: Sequence[Any]) -> Event:
         body,
         replay_of,
         forgotten_at_ms,
+        options,
     )
 
 
 def to_call(row: Sequence[Any]) -> Call:
     """From the columns of `CALL_COLUMNS` and the text."""
-    id_, event_id, tracked_event, message_id, template_version, received_at_ms, text = row
-    return Call(id_, event_id, tracked_event, message_id, text, template_version, received_at_ms)
+    id_, event_id, tracked_event, message_id, template_version, received_at_ms, source, options, text = row
+    return Call(id_, event_id, tracked_event, message_id, text, template_version, received_at_ms, source, options or "")
 
 
 def delivered(database: sqlite3.Connection, destination: str, message_ids: Sequence[str]) -> set[str]:

@@ -146,6 +146,7 @@ def _look(
 def _drop_events(chosen: str, database: sqlite3.Connection) -> int:
     for table in ("outcomes", "calls", "event_keys", "fetched", "forgotten"):
         database.execute(f"delete from {table} where event_id in (select value from json_each(?))", (chosen,))  # noqa: S608
+    database.execute("delete from event_options where event in (select value from json_each(?))", (chosen,))
     return database.execute("delete from events where id in (select value from json_each(?))", (chosen,)).rowcount
 
 
