@@ -16,8 +16,9 @@ from relay.model import Event, Json, JsonObject, Quarantined, Received, Webhook
 from relay.settings.declaration import PLACEHOLDER, Declaration
 from relay.settings.declared_options import DeclaredOptions
 from relay.sources import json_text, redaction
+from relay.sources.authentication import AnyCheck
 from relay.sources.contract import Credentials, Evaluator, Lookup, Refused, Source
-from relay.sources.declared.authentication import AnyCheck, build_check
+from relay.sources.declared.authentication import build_check
 from relay.sources.declared.expressions import Expression, Reading
 from relay.sources.fields import instant_ms, text
 from relay.sources.redaction import Secret
