@@ -22,10 +22,11 @@ from relay.destinations.contract import Decision
 from relay.http import HttpDoor
 from relay.journal.protocol import Journal
 from relay.journal.sqlite import SqliteJournal
-from relay.model import deliver_stage, render_stage
+from relay.model import VerdictKind, deliver_stage, render_stage
 from relay.pipeline.completing import Completer
 from relay.pipeline.deliver import Delivery, DeliveryOptions
 from relay.pipeline.gates import FIRST_WAIT_S, LineGate
+from relay.pipeline.handling import Wanted
 from relay.pipeline.intake import Intake
 from relay.pipeline.pacing import Pace
 from relay.pipeline.reloading import Reloading
@@ -37,9 +38,9 @@ from relay.pipeline.supervising import supervise
 from relay.pipeline.verifying import KEY_BYTES, Verifier
 from relay.pipeline.wakeups import Wakeups
 from relay.pipeline.watching import watch
-from relay.renderer import Hello, build_library, build_sources
+from relay.renderer import Hello, build_library, build_mapper, build_sources, is_mapped
 from relay.settings.loading import Loaded
-from relay.settings.options import CommerceOptions, RelayOptions, SourceOptions
+from relay.settings.options import CommerceOptions, DestinationOptions, RelayOptions, SourceOptions
 from relay.sources.contract import Source
 from relay.web import server
 from relay.web.health import Health
@@ -172,6 +173,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
         gates: dict[str, LineGate] = {}
         sources = build_sources(options)
         library = build_library(loaded)
+        build_mapper(options, library.snapshot)  # so that a bad condition is told now
         commits: list[Callable[[float], None]] = []
         journal = await open_journal(loaded, exclusive=True, commit=lambda seconds: commits[0](seconds))
         stack.push_async_callback(journal.close)
@@ -211,10 +213,11 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
             deliveries[name] = Delivery(
                 name,
                 build_destination(name, destination),
-                DeliveryOptions(destination.mode == "live", destination.timeout_s, destination.concurrency),
+                delivery_options(destination),
                 gate=gate(deliver_stage(name)),
                 journal=journal,
                 door=door,
+                mapper=renderer,
                 pace=Pace(destination.requests_per_second, clock=time.monotonic, sleep=asyncio.sleep),
                 wakeups=wakeups,
                 observer=metrics,
@@ -237,6 +240,16 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
             server=server.Server(Site(webhooks, health), listener, shutdown_s=options.server.shutdown_s),
             url=server.url(listener),
         )
+
+
+def delivery_options(options: DestinationOptions) -> DeliveryOptions:
+    return DeliveryOptions(
+        live=options.mode == "live",
+        timeout_s=options.timeout_s,
+        concurrency=options.concurrency,
+        wanted=Wanted(options.sources, options.tracked_events),
+        mapped=is_mapped(options),
+    )
 
 
 def build_completer(source: Source | None, options: SourceOptions | None, door: HttpDoor) -> Completer | None:
@@ -276,7 +289,13 @@ async def probe_destinations(loaded: Loaded) -> list[tuple[str, Decision]]:
         decided = []
         for name, options in loaded.options.destinations.items():
             destination = build_destination(name, options)
-            answer = await door.send(destination.probe(), timeout_s=options.timeout_s)
+            probe = destination.probe()
+            if probe is None:
+                decided.append(
+                    (name, Decision(VerdictKind.RETRY, "no_probe", "The vendor has no check without side effects."))
+                )
+                continue
+            answer = await door.send(probe, timeout_s=options.timeout_s)
             decided.append((name, destination.read_probe(answer)))
         return decided
 

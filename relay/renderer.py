@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,23 @@ from typing import Any
 import orjson
 
 from relay.codes import RelayError
+from relay.destinations import MAPPED
 from relay.model import Event, EventId, Lane, Webhook
 from relay.pipeline import frames
+from relay.pipeline.call_mapping import CallMapper, MappingPlan
 from relay.pipeline.render import Rendered, Task, Warned
 from relay.pipeline.render_process import IDLE, PROGRESS
 from relay.pipeline.rendering import EventRenderer, Tracking
 from relay.settings.loading import Loaded
-from relay.settings.options import DeclaredOptions, RelayOptions, SourceOptions, TemplateOptions
-from relay.settings.values import IN_TEMPLATES
+from relay.settings.options import DeclaredOptions, DestinationOptions, RelayOptions, SourceOptions, TemplateOptions
+from relay.settings.values import IN_TEMPLATES, Options
 from relay.sources import build_source
 from relay.sources.contract import Refused, Source
+from relay.templates.checking import problems_of
 from relay.templates.engine import Engine, EngineLimits, FastEngine
 from relay.templates.examined import Examined
 from relay.templates.expressions import Expressions
-from relay.templates.library import Library, Snapshot, packaged_templates
+from relay.templates.library import Library, Snapshot, Template, packaged_templates
 
 NICENESS = 5
 """Answering platforms goes before rendering, which can catch up."""
@@ -54,7 +57,12 @@ class Hello:
 def build_library(loaded: Loaded) -> Library:
     """Packaged templates with the user's folder over them. Raises RelayError when one is broken."""
     folder = Path(loaded.options.templates.folder)
-    return Library(packaged_templates(), folder if folder.is_dir() else None, tracked_events=tracked_events(loaded))
+    return Library(
+        packaged_templates(),
+        folder if folder.is_dir() else None,
+        tracked_events=tracked_events(loaded),
+        kinds=[kind for kind, mapped in MAPPED.items() if mapped != "never"],
+    )
 
 
 def tracked_events(loaded: Loaded) -> dict[str, Collection[str]]:
@@ -90,6 +98,33 @@ def build_renderer(options: RelayOptions, templates: Snapshot, engine: Engine | 
     )
 
 
+def build_mapper(options: RelayOptions, templates: Snapshot, engine: Engine | None = None) -> CallMapper:
+    """With another ``engine`` than the fast one, for cases. Raises RelayError for a condition that is no JSONata."""
+    return CallMapper(
+        plans={name: mapping_plan(name, chosen) for name, chosen in options.destinations.items()},
+        sources=build_sources(options),
+        templates=templates,
+        engine=engine or FastEngine(limits(options.templates)),
+    )
+
+
+def mapping_plan(name: str, options: DestinationOptions) -> MappingPlan:
+    """How calls for a destination are mapped. Raises RelayError for a condition that is no JSONata."""
+    condition = None
+    if options.when is not None:
+        place = Path(f"destinations.{name}.when")
+        problems = problems_of(options.when, place)
+        if problems:
+            raise RelayError("config_invalid", problems[0].for_person())
+        condition = Template.of(options.kind, "when", place, options.when)
+    return MappingPlan(options.kind, MAPPED[options.kind], condition, _in_templates(options))
+
+
+def is_mapped(options: DestinationOptions) -> bool:
+    """Whether calls for a destination go through the mapper."""
+    return MAPPED[options.kind] != "never" or options.when is not None
+
+
 def limits(options: TemplateOptions) -> EngineLimits:
     return EngineLimits(
         timeout_ms=options.timeout_ms,
@@ -106,9 +141,13 @@ def tracking(options: SourceOptions) -> Tracking:
         chosen, defaults, extra = options.topics(), dict(options.declaration.tracking), options.settings
     else:
         chosen, defaults = options.tracking.model_dump(), type(options.tracking)().model_dump()
+    return Tracking.of(chosen, defaults, {**extra, **_in_templates(options)})
+
+
+def _in_templates(options: Options) -> dict[str, Any]:
+    """Options that are marked as seen by templates and are set."""
     seen = [name for name, field in type(options).model_fields.items() if field.json_schema_extra == IN_TEMPLATES]
-    settings = {name: value for name, value in options.model_dump(include=set(seen)).items() if value is not None}
-    return Tracking.of(chosen, defaults, {**extra, **settings})
+    return {name: value for name, value in options.model_dump(include=set(seen)).items() if value is not None}
 
 
 def render_webhook(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -> Rendered:
@@ -155,19 +194,23 @@ def main() -> None:
     try:
         hello: Hello = frames.read_blocking(requests)
         _limit_memory(hello.options.templates.max_memory_mib)
-        renderer = build_renderer(hello.options, hello.templates)
+        jobs = _jobs(hello)
         gc.freeze()  # what is loaded by now stays
         cpu_s = hello.options.templates.timeout_ms * CPU_FACTOR / 1000
         while True:
-            source, sent, now_ms = frames.read_blocking(requests)
-            tasks = frames.tasks_got(sent)
-            rendered: list[Rendered] = []
+            verb, name, sent, now_ms = frames.read_blocking(requests)
+            job = jobs[verb]
+            done: list[Any] = []
             ends_s = time.monotonic() + BATCH_S
-            for index, task in enumerate(tasks):
-                rendered.append(_render(renderer, source, task, now_ms, index, progress, cpu_s))
+            for index, task in enumerate(job.got(sent)):
+                PROGRESS.pack_into(progress, 0, index)
+                # The kernel ends the process (SIGPROF) when one task takes too much CPU time.
+                signal.setitimer(signal.ITIMER_PROF, cpu_s)
+                done.append(job.work(name, task, now_ms))
+                signal.setitimer(signal.ITIMER_PROF, 0)
                 if time.monotonic() > ends_s:
                     break
-            answer = frames.packed(frames.rendered_sent(rendered))
+            answer = frames.packed(job.sent(done))
             PROGRESS.pack_into(progress, 0, IDLE)
             answers.write(answer)
             answers.flush()
@@ -176,15 +219,23 @@ def main() -> None:
         return
 
 
-def _render(
-    renderer: EventRenderer, source: str, task: Task, now_ms: int, index: int, progress: mmap.mmap, cpu_s: float
-) -> Rendered:
-    """Render one task; the kernel ends the process (SIGPROF) when it takes too much CPU time."""
-    PROGRESS.pack_into(progress, 0, index)
-    signal.setitimer(signal.ITIMER_PROF, cpu_s)
-    rendered = renderer(source, [task], now_ms)[0]
-    signal.setitimer(signal.ITIMER_PROF, 0)
-    return rendered
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What the process does for a verb: tasks as they are got, the work on one of them, results as they are sent."""
+
+    got: Callable[[Any], Sequence[Any]]
+    work: Callable[[str, Any, int], Any]
+    sent: Callable[[Sequence[Any]], Any]
+
+
+def _jobs(hello: Hello) -> dict[str, _Job]:
+    renderer, mapper = build_renderer(hello.options, hello.templates), build_mapper(hello.options, hello.templates)
+    return {
+        "render": _Job(
+            frames.tasks_got, lambda name, task, now_ms: renderer(name, [task], now_ms)[0], frames.rendered_sent
+        ),
+        "map": _Job(frames.map_tasks_got, mapper, frames.mapped_sent),
+    }
 
 
 def _limit_memory(max_memory_mib: int) -> None:

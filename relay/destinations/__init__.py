@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
-from relay.destinations.contract import Destination
+from relay.destinations.contract import Destination, Mapped
 from relay.destinations.segment import Segment
 from relay.settings.options import DestinationOptions
 
-KINDS: Mapping[str, Callable[[str, DestinationOptions], Destination]] = MappingProxyType(
-    {
-        "segment": Segment,
-    }
-)
+_KINDS = (Segment,)
+
+KINDS: Mapping[str, Callable[[str, Any], Destination]] = MappingProxyType({kind.kind: kind for kind in _KINDS})
+MAPPED: Mapping[str, Mapped] = MappingProxyType({kind.kind: kind.mapped for kind in _KINDS})
+"""Whether calls for destinations of a kind go through a mapping."""
 
 
 def build_destination(name: str, options: DestinationOptions) -> Destination:

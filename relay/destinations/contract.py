@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
-from relay.model import Call, VerdictKind
+from relay.model import Call, JsonObject, VerdictKind
+
+Mapped: TypeAlias = Literal["never", "if_any", "always"]
+"""Whether calls go through a mapping: never; if there is one, else as they are; or always, else they are skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +61,22 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A call in the vendor's form."""
+    """What the vendor takes. A request holds records of one ``group`` only."""
 
     body: bytes
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A call that must not be sent, with the stable code of the reason."""
+    """A call that must not be sent, with the stable code of the reason.
+
+    It is dead then; or ``skipped``, when that is as it should be.
+    """
 
     code: str
     detail: str
+    skipped: bool = False
 
 
 class Destination(Protocol):
@@ -78,18 +86,25 @@ class Destination(Protocol):
     def kind(self) -> str: ...
 
     @property
+    def mapped(self) -> Mapped: ...
+
+    @property
     def limits(self) -> Limits: ...
 
-    def record(self, call: Call) -> Record | Unfit: ...
+    def records(self, call: Call, mapped: Sequence[JsonObject], *, now_ms: int) -> Sequence[Record] | Unfit:
+        """The call in the vendor's form, at least one record; ``mapped`` is what its mapping made of it.
+
+        Several that do not fit one request are sent in order, one request after the other.
+        """
 
     def request(self, records: Sequence[Record], *, now_ms: int, failures: int) -> Request:
-        """Pack records into one request; ``now_ms`` is the moment of this attempt."""
+        """Pack records of one group into one request; ``now_ms`` is the moment of this attempt."""
 
     def decide(self, answer: Answer, *, records: int, now_ms: int) -> Decision:
         """Read an answer to a request that held this many records."""
 
-    def probe(self) -> Request:
-        """A request without side effects that shows whether the connection works."""
+    def probe(self) -> Request | None:
+        """A request without side effects that shows whether the connection works; None where the vendor has none."""
 
     def read_probe(self, answer: Answer) -> Decision:
         """``delivered``: it works; ``misconfigured``: it cannot; ``retry``: it could not be found out."""

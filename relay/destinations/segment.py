@@ -19,10 +19,10 @@ import orjson
 from relay import __version__
 from relay.codes import RelayError
 from relay.destinations.answers import MASK, shown
-from relay.destinations.contract import Answer, Decision, Limits, Record, Request, Unfit
+from relay.destinations.contract import Answer, Decision, Limits, Mapped, Record, Request, Unfit
 from relay.destinations.probing import read_segment_probe, segment_probe
 from relay.destinations.retry_after import rate_limit_reset_s, retry_after_s
-from relay.model import Call, VerdictKind
+from relay.model import Call, JsonObject, VerdictKind
 from relay.settings.options import SegmentOptions
 
 _DELIVERED, _RETRY, _SPLIT = VerdictKind.DELIVERED, VerdictKind.RETRY, VerdictKind.SPLIT
@@ -54,6 +54,7 @@ class Segment:
     """A Segment source, known by its write key. Raises RelayError for options that cannot work."""
 
     kind = "segment"
+    mapped: Mapped = "never"
 
     def __init__(self, name: str, options: SegmentOptions) -> None:
         self._key = _key(name, options)
@@ -81,7 +82,7 @@ class Segment:
             message = f"destinations.{name}.max_batch_bytes has no room for one call of max_call_bytes."
             raise RelayError("config_invalid", message)
 
-    def record(self, call: Call) -> Record | Unfit:
+    def records(self, call: Call, mapped: Sequence[JsonObject], *, now_ms: int) -> Sequence[Record] | Unfit:
         """The call with a ``messageId`` of this destination and key.
 
         Segment drops what has a ``messageId`` that any source sent it within a day, so the same
@@ -91,7 +92,7 @@ class Segment:
         body = f'{{"messageId":"wr_{digest[:40]}",{call.text[1:]}'.encode()
         if len(body) > self.limits.max_record_bytes:
             return Unfit("guard_size", f"{len(body)} bytes, {self.limits.max_record_bytes} are allowed")
-        return Record(body)
+        return (Record(body),)
 
     def request(self, records: Sequence[Record], *, now_ms: int, failures: int) -> Request:
         """``sentAt`` is new at each attempt: Segment corrects the calls' times by it."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from relay import logs
-from relay.destinations.contract import Answer, Decision, Destination, Request
+from relay.destinations.contract import Answer, Decision, Destination, Record, Request
 from relay.journal.protocol import CursorMoved, Journal, JournalUnavailable
 from relay.model import (
     Call,
@@ -29,17 +29,18 @@ from relay.model import (
     deliver_stage,
 )
 from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
+from relay.pipeline.handling import ALL, Wanted
+from relay.pipeline.mapping import MappedCall, Mapper, MapTask
 from relay.pipeline.observing import Observer
 from relay.pipeline.pacing import Pace
 from relay.pipeline.planning import Plan, plan
 from relay.pipeline.supervising import supervise
+from relay.pipeline.suspicion import DEAD_AFTER, Progress, Suspicion
 from relay.pipeline.wakeups import Stopping, Wakeups
 
 JOURNAL_RETRY_S = 1.0
-SUSPECT_AFTER = 5
-"""Failures of one line in a row after which its next requests get smaller, to find a bad record."""
-DEAD_AFTER = 10
-"""Failures of a single call, with others going through between them, after which it is dead."""
+LEAST_READ = 20
+"""Calls read at once, also where a request holds fewer."""
 STALE_MS = 100
 """A request that waited longer for its turn is looked at again before it is sent."""
 DOUBTFUL = frozenset({"server_error", "timeout"})
@@ -59,33 +60,21 @@ class DeliveryOptions:
     live: bool
     timeout_s: float
     concurrency: int
+    wanted: Wanted = ALL
+    mapped: bool = False
+    """Whether calls go through the mapper, for a mapping or a condition."""
 
 
 @dataclass(slots=True)
-class Suspicion:
-    """One line's failures in a row, and of its latest call sent alone those that came beside others' successes."""
+class Line:
+    """What the line of one partition remembers between its rounds."""
 
-    failures: int = 0
-    alone: CallId | None = None
-    beside_others: int = 0
-    successes: int = 0
-    """Of the whole destination, at the latest failure."""
-
-    def note(self, sent: Sequence[Call], successes: int) -> None:
-        alone = sent[0].id if len(sent) == 1 else None
-        if alone is None or alone != self.alone:
-            self.beside_others = 0
-        elif successes > self.successes:
-            self.beside_others += 1
-        self.failures += 1
-        self.alone, self.successes = alone, successes
-
-    def cleared(self) -> None:
-        self.failures = self.beside_others = 0
-
-    def most_records(self, limit: int) -> int:
-        """Halved with each failure once suspicious, down to one."""
-        return max(1, limit >> max(0, self.failures - SUSPECT_AFTER + 1))
+    suspicion: Suspicion = field(default_factory=Suspicion)
+    progress: Progress = field(default_factory=Progress)
+    mapped: dict[CallId, MappedCall] = field(default_factory=dict)
+    """Of the calls behind the cursor, so that a try again maps nothing again."""
+    generation: int = -1
+    """Of the templates that made ``mapped``."""
 
 
 class Delivery:
@@ -100,6 +89,7 @@ class Delivery:
         gate: LineGate,
         journal: Journal,
         door: Door,
+        mapper: Mapper,
         pace: Pace,
         wakeups: Wakeups,
         observer: Observer,
@@ -111,6 +101,7 @@ class Delivery:
         self._options = options
         self._journal = journal
         self._door = door
+        self._mapper = mapper
         self._pace = pace
         self._wakeups = wakeups
         self._observer = observer
@@ -126,16 +117,16 @@ class Delivery:
         async with asyncio.TaskGroup() as group:
             for partition in range(self._journal.partitions):
                 # Each by itself: a defect that one event meets stops its own line.
-                line = partial(self._run_partition, partition)
-                group.create_task(supervise(f"{deliver_stage(self.name)}/{partition}", line, self._wakeups))
+                work = partial(self._run_partition, partition)
+                group.create_task(supervise(f"{deliver_stage(self.name)}/{partition}", work, self._wakeups))
 
     async def _run_partition(self, partition: int) -> None:
         flag = self._wakeups.flag(deliver_stage(self.name), partition)
-        suspicion = Suspicion()
+        line = Line()
         while not self._wakeups.stopping:
             flag.clear()
             try:
-                if not await self._work(partition, suspicion):
+                if not await self._work(partition, line):
                     await flag.wait()
             except Stopping:
                 return
@@ -148,48 +139,107 @@ class Delivery:
                 except Stopping:
                     return
 
-    async def _work(self, partition: int, suspicion: Suspicion) -> bool:
+    async def _work(self, partition: int, line: Line) -> bool:
         """Deliver one request's worth from the first lane that has any; False when none has."""
-        most = suspicion.most_records(self._destination.limits.max_records)
         for lane in Lane:
             stage = Stage(deliver_stage(self.name), lane, partition)
-            batch = await self._journal.read_calls(stage, self._destination.limits.max_records)
+            batch = await self._journal.read_calls(stage, self._read_limit)
             if batch.calls:
-                await self._deliver(stage, batch, most, suspicion)
+                await self._deliver(stage, batch, line)
                 return True
         return False
 
-    async def _deliver(self, stage: Stage, batch: CallBatch, most: int, suspicion: Suspicion) -> None:
-        delivered = await self._journal.delivered(self.name, [call.message_id for call in batch.calls])
-        planned = plan(self.name, self._destination, batch.calls, delivered, at_ms=self._now_ms(), most=most)
-        await self._carry_out(stage, batch.position, planned, suspicion)
+    @property
+    def _read_limit(self) -> int:
+        return max(LEAST_READ, self._destination.limits.max_records)
 
-    async def _carry_out(self, stage: Stage, position: int, planned: Plan, suspicion: Suspicion) -> bool:
+    async def _deliver(self, stage: Stage, batch: CallBatch, line: Line) -> None:
+        delivered = await self._journal.delivered(self.name, [call.message_id for call in batch.calls])
+        calls = await self._map(batch.calls, delivered, line)
+        planned = plan(
+            self.name,
+            self._destination,
+            calls,
+            delivered,
+            line.mapped,
+            at_ms=self._now_ms(),
+            most=line.suspicion.most_calls(self._destination.limits.max_records),
+        )
+        await self._carry_out(stage, batch.position, planned, line)
+
+    async def _map(self, calls: Sequence[Call], delivered: set[str], line: Line) -> Sequence[Call]:
+        """Fill ``line.mapped``; returns the calls before the first that is not mapped yet, at least one."""
+        before = line.mapped if line.generation == self._mapper.generation else {}
+        line.generation, line.mapped = self._mapper.generation, {}
+        unmapped = []
+        for call in calls:
+            if not call.text or call.message_id in delivered:
+                continue
+            refused = self._options.wanted.refuses(self.name, call)
+            if refused is not None:
+                line.mapped[call.id] = MappedCall(ended=refused)
+            elif call.id in before:
+                line.mapped[call.id] = before[call.id]
+            elif self._options.mapped:
+                unmapped.append(call)
+        if not unmapped:
+            return calls
+        made = await self._mapper.map(self.name, await self._tasks(unmapped), self._now_ms())
+        line.mapped.update((call.id, mapped) for call, mapped in zip(unmapped, made, strict=False))
+        if len(made) == len(unmapped):
+            return calls
+        return calls[: calls.index(unmapped[len(made)])]
+
+    async def _tasks(self, calls: Sequence[Call]) -> list[MapTask]:
+        events = {event.id: event for event in await self._journal.events([call.event_id for call in calls])}
+        fetched = {event_id: await self._journal.fetched(event_id) for event_id in events}
+        return [MapTask(call, events.get(call.event_id), fetched.get(call.event_id, {})) for call in calls]
+
+    async def _carry_out(self, stage: Stage, position: int, planned: Plan, line: Line) -> bool:
         """Send and settle a plan; False when it has to be tried again later."""
-        records = planned.records
-        if not records:
+        if not planned.requests:
             await self._settle(stage, position, planned, planned.outcomes(self.name, OutcomeKind.DEAD, "", "", 0), None)
             return True
-        attempt, decision, token = await self._attempt(stage, planned)
-        kind = decision.verdict
-        if kind is VerdictKind.DELIVERED:
+        *before, last = planned.requests
+        for records in before:
+            if line.progress.holds(planned.sent[0], records):
+                continue
+            attempt, decision, token = await self._attempt(stage, planned, records)
+            if decision.verdict is not VerdictKind.DELIVERED:
+                return await self._judge(stage, position, planned, line, attempt, decision, token)
             await self.gate.opened(token)
-            suspicion.cleared()
-            ended = OutcomeKind.DELIVERED if self._options.live else OutcomeKind.SKIPPED
-            await self._end(stage, position, planned, ended, decision, attempt)
-            return True
-        if kind is VerdictKind.SPLIT and len(records) > 1:
+            await self._journal.record_attempt(attempt)
+            line.progress.note(planned.sent[0], records)
+        attempt, decision, token = await self._attempt(stage, planned, last)
+        return await self._judge(stage, position, planned, line, attempt, decision, token)
+
+    async def _judge(
+        self,
+        stage: Stage,
+        position: int,
+        planned: Plan,
+        line: Line,
+        attempt: NewAttempt,
+        decision: Decision,
+        token: int,
+    ) -> bool:
+        """Do what the answer to a plan's last request means, or to one before that was not taken."""
+        kind = decision.verdict
+        if kind is VerdictKind.SPLIT and len(planned.sent) > 1:
             await self._journal.record_attempt(attempt)
             first, second = planned.halves()
-            return await self._carry_out(stage, position, first, suspicion) and await self._carry_out(
-                stage, first.moved_to, second, suspicion
+            return await self._carry_out(stage, position, first, line) and await self._carry_out(
+                stage, first.moved_to, second, line
             )
-        if kind in (VerdictKind.REJECT, VerdictKind.SPLIT):
-            await self.gate.opened(token)
-            suspicion.cleared()
-            await self._end(stage, position, planned, OutcomeKind.DEAD, decision, attempt)
-            return True
-        return await self._failed(stage, position, planned, decision, attempt, token, suspicion)
+        if kind in (VerdictKind.RETRY, VerdictKind.MISCONFIGURED):
+            return await self._failed(stage, position, planned, decision, attempt, token, line.suspicion)
+        await self.gate.opened(token)
+        line.suspicion.cleared()
+        ended = OutcomeKind.DEAD
+        if kind is VerdictKind.DELIVERED:
+            ended = OutcomeKind.DELIVERED if self._options.live else OutcomeKind.SKIPPED
+        await self._end(stage, position, planned, ended, decision, attempt)
+        return True
 
     async def _failed(
         self,
@@ -222,7 +272,9 @@ class Delivery:
         await self._journal.record_attempt(attempt)
         return False
 
-    async def _attempt(self, stage: Stage, planned: Plan) -> tuple[NewAttempt, Decision, int]:
+    async def _attempt(
+        self, stage: Stage, planned: Plan, records: Sequence[Record]
+    ) -> tuple[NewAttempt, Decision, int]:
         """Make one request; in test mode make it without sending it."""
         asked_at_ms, waits = self._now_ms(), self.gate.state.failures > 0
         async with self._room, self.gate.passage() as token:
@@ -230,15 +282,13 @@ class Delivery:
             started_at_ms = self._now_ms()
             if waits or started_at_ms - asked_at_ms > STALE_MS:
                 await self._still_wanted(stage, planned)
-            request = self._destination.request(
-                planned.records, now_ms=started_at_ms, failures=self.gate.state.failures
-            )
+            request = self._destination.request(records, now_ms=started_at_ms, failures=self.gate.state.failures)
             answer = await self._door.send(request, timeout_s=self._options.timeout_s) if self._options.live else None
             ended_at_ms = self._now_ms()
         if answer is None:
             decision = Decision(VerdictKind.DELIVERED, "test_mode", "")
         else:
-            decision = self._destination.decide(answer, records=len(planned.records), now_ms=ended_at_ms)
+            decision = self._destination.decide(answer, records=len(records), now_ms=ended_at_ms)
         calls = planned.sent
         attempt = NewAttempt(
             destination=self.name,
@@ -260,7 +310,7 @@ class Delivery:
 
     async def _still_wanted(self, stage: Stage, planned: Plan) -> None:
         """Raises `CursorMoved`, so that all is read anew, when a call was forgotten while this waited."""
-        batch = await self._journal.read_calls(stage, self._destination.limits.max_records)
+        batch = await self._journal.read_calls(stage, self._read_limit)
         kept = {call.id for call in batch.calls if call.text}
         if not all(call.id in kept for call in planned.sent):
             raise CursorMoved(f"calls of {self.name} were forgotten")

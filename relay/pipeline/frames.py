@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, BinaryIO
 
-from relay.model import Event, NewCall, NewOutcome
+from relay.model import Call, Event, NewCall, NewOutcome
+from relay.pipeline.mapping import Ended, MappedCall, MapTask
 from relay.pipeline.render import Rendered, Task, Warned
 
 _LENGTH = struct.Struct(">Q")
 _EVENT = attrgetter(*Event.__slots__)
 _CALL = attrgetter(*NewCall.__slots__)
+_STORED_CALL = attrgetter(*Call.__slots__)
 _OUTCOME = attrgetter(*NewOutcome.__slots__)
 
 
@@ -70,3 +72,19 @@ def rendered_got(sent: Sequence[Any]) -> list[Rendered]:
         )
         for calls, outcomes, keys, warnings in sent
     ]
+
+
+def map_tasks_sent(tasks: Sequence[MapTask]) -> list[Any]:
+    return [(_STORED_CALL(task.call), task.event and _EVENT(task.event), task.fetched) for task in tasks]
+
+
+def map_tasks_got(sent: Sequence[Any]) -> list[MapTask]:
+    return [MapTask(Call(*call), event and Event(*event), fetched) for call, event, fetched in sent]
+
+
+def mapped_sent(mapped: Sequence[MappedCall]) -> list[Any]:
+    return [([*made.records], made.ended and tuple(made.ended)) for made in mapped]
+
+
+def mapped_got(sent: Sequence[Any]) -> list[MappedCall]:
+    return [MappedCall(records, ended and Ended(*ended)) for records, ended in sent]

@@ -24,6 +24,7 @@ from relay.model import (
 )
 from relay.pipeline.completing import CompletionMissing, CompletionWaits
 from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
+from relay.pipeline.handling import Handling, handled
 from relay.pipeline.observing import Observer
 from relay.pipeline.privacy import carry_out, keys
 from relay.pipeline.supervising import supervise
@@ -152,8 +153,8 @@ class RenderLine:
             await self._settle(stage, position, tasks)
 
     def _stands_apart(self, event: Event) -> bool:
-        """Whether it is nothing for templates: it was forgotten, or asks for privacy."""
-        if event.forgotten_at_ms is not None:
+        """Whether it is nothing for templates: it was forgotten, asks for privacy, or repeats calls rendered before."""
+        if event.forgotten_at_ms is not None or Handling.of(event.options).as_rendered is not None:
             return True
         try:
             return self._source is not None and self._source.privacy(event) is not None
@@ -162,6 +163,10 @@ class RenderLine:
             return True
 
     async def _settle_apart(self, stage: Stage, position: int, event: Event) -> None:
+        handling = Handling.of(event.options)
+        if event.forgotten_at_ms is None and handling.as_rendered is not None:
+            await self._repeat(stage, position, event, handling.as_rendered)
+            return
         now_ms = self._now_ms()
         found: Sequence[str] = ()
         if event.forgotten_at_ms is not None:
@@ -177,6 +182,24 @@ class RenderLine:
             keys=[(event.id, key) for key in found],
         )
         self._report([outcome])
+
+    async def _repeat(self, stage: Stage, position: int, event: Event, rendered_as: EventId) -> None:
+        """Give the event the calls that another was rendered to then."""
+        then = await self._journal.timeline(rendered_as)
+        handling = Handling.of(event.options)
+        calls = [
+            handled(NewCall(event.id, call.tracked_event, call.message_id, call.text, call.template_version), handling)
+            for call in (then.calls if then is not None else ())
+            if call.text
+        ]
+        outcomes = [] if calls else [ended(event.id, OutcomeKind.SKIPPED, "no_calls_kept", "", self._now_ms())]
+        keys = [(event.id, key) for key in then.keys] if then is not None else []
+        await self._journal.settle_events(
+            stage, position=position, moved_to=event.id, calls=calls, outcomes=outcomes, keys=keys
+        )
+        if calls:
+            self._wakeups.wake_delivery(stage.partition)
+        self._report(outcomes)
 
     async def _carry_out(self, event: Event, now_ms: int) -> tuple[NewOutcome, Sequence[str]]:
         """Do what a privacy request asks; how it ended, and by what to find it."""
@@ -232,7 +255,12 @@ class RenderLine:
     async def _settle(self, stage: Stage, position: int, tasks: Sequence[Task]) -> None:
         rendered = await self._renderer.render(self._name, tasks, self._now_ms())
         tasks = tasks[: len(rendered)]
-        calls = [call for result in rendered for call in result.calls]
+        handlings = [Handling.of(task.event.options) for task in tasks]
+        calls = [
+            handled(call, handling)
+            for result, handling in zip(rendered, handlings, strict=True)
+            for call in result.calls
+        ]
         outcomes = [outcome for result in rendered for outcome in result.outcomes]
         keys = [(task.event.id, key) for task, result in zip(tasks, rendered, strict=True) for key in result.keys]
         await self._journal.settle_events(

@@ -15,12 +15,14 @@ import signal
 import struct
 import sys
 import tempfile
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from relay import logs
-from relay.model import OutcomeKind
+from relay.model import EventId, OutcomeKind
 from relay.pipeline import frames
+from relay.pipeline.mapping import Ended, MappedCall, MapTask
 from relay.pipeline.render import Rendered, Task, ended
 
 PROGRESS = struct.Struct("=q")
@@ -30,6 +32,35 @@ BATCH_DEADLINE_S = 60.0
 ALLOCATOR = {"MIMALLOC_ARENA_RESERVE": "32M"}
 """The engine's allocator reserves a GiB at once, which a limit on memory would count."""
 CHILD = (sys.executable, "-m", "relay.renderer")
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class _Job(Generic[T, R]):
+    """What is asked of the process, as ``verb``; ``dead`` tells the end of a task that ended the process."""
+
+    verb: str
+    sent: Callable[[Sequence[T]], Any]
+    got: Callable[[Any], Sequence[R]]
+    event_id: Callable[[T], EventId]
+    dead: Callable[[T, str, str, int], R]
+
+
+def _dead_event(task: Task, code: str, detail: str, now_ms: int) -> Rendered:
+    return Rendered([], [ended(task.event.id, OutcomeKind.DEAD, code, detail, now_ms)], [])
+
+
+def _dead_call(task: MapTask, code: str, detail: str, now_ms: int) -> MappedCall:
+    return MappedCall(ended=Ended(OutcomeKind.DEAD, code, detail))
+
+
+RENDER = _Job[Task, Rendered]("render", frames.tasks_sent, frames.rendered_got, lambda task: task.event.id, _dead_event)
+MAP = _Job[MapTask, MappedCall](
+    "map", frames.map_tasks_sent, frames.mapped_got, lambda task: task.call.event_id, _dead_call
+)
 
 
 class _Died(RuntimeError):
@@ -48,6 +79,8 @@ class RenderProcess:
     """
 
     def __init__(self, hello: Any) -> None:
+        self.generation = 0
+        """Grows whenever there is a new ``hello``."""
         self._hello = hello
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
@@ -70,20 +103,28 @@ class RenderProcess:
         """Give this and every later process a new ``hello``; batches after this see it."""
         async with self._turn:
             self._hello = hello
+            self.generation += 1
             if self._process is not None:
                 await self._end()
                 await self._running()
 
     async def render(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]:
         """What became of the first of the tasks, in order, and at least of one."""
+        return await self._do(RENDER, source, tasks, now_ms)
+
+    async def map(self, destination: str, tasks: Sequence[MapTask], now_ms: int) -> Sequence[MappedCall]:
+        """What became of the first of the tasks, in order, and at least of one."""
+        return await self._do(MAP, destination, tasks, now_ms)
+
+    async def _do(self, job: _Job[T, R], name: str, tasks: Sequence[T], now_ms: int) -> Sequence[R]:
         async with self._turn:
             idle_deaths = 0
             while True:
                 try:
-                    return await self._ask(source, tasks, now_ms)
+                    return await self._ask(job, name, tasks, now_ms)
                 except _Died as death:
                     if death.index == 0:
-                        return [await self._alone(source, tasks[0], now_ms, death)]
+                        return [await self._alone(job, name, tasks[0], now_ms, death)]
                     idle_deaths += death.index == IDLE
                     if death.index != IDLE:
                         tasks = tasks[: death.index]
@@ -99,12 +140,14 @@ class RenderProcess:
             self._progress.close()
             self._progress_file.close()
 
-    async def _alone(self, source: str, task: Task, now_ms: int, death: _Died) -> Rendered:
+    async def _alone(self, job: _Job[T, R], name: str, task: T, now_ms: int, death: _Died) -> R:
         """Dead for good when its CPU time ran out; else tried once more, since others may have ended the process."""
-        self._log.error("renderer_ended", source=source, event_id=task.event.id, returncode=death.returncode)
+        self._log.error(
+            "renderer_ended", job=job.verb, of=name, event_id=job.event_id(task), returncode=death.returncode
+        )
         if death.returncode != -signal.SIGPROF:
             try:
-                return (await self._ask(source, [task], now_ms))[0]
+                return (await self._ask(job, name, [task], now_ms))[0]
             except _Died as second:
                 if second.index == IDLE:
                     raise
@@ -112,17 +155,17 @@ class RenderProcess:
         out_of_time = death.returncode == -signal.SIGPROF
         code = "template_timeout" if out_of_time else "template_limit"
         detail = "it was ended by CPU time" if out_of_time else "it was ended, most likely for its use of memory"
-        return Rendered([], [ended(task.event.id, OutcomeKind.DEAD, code, detail, now_ms)], [])
+        return job.dead(task, code, detail, now_ms)
 
-    async def _ask(self, source: str, tasks: Sequence[Task], now_ms: int) -> Sequence[Rendered]:
+    async def _ask(self, job: _Job[T, R], name: str, tasks: Sequence[T], now_ms: int) -> Sequence[R]:
         process = await self._running()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             async with asyncio.timeout(BATCH_DEADLINE_S):
-                process.stdin.write(frames.packed((source, frames.tasks_sent(tasks), now_ms)))
+                process.stdin.write(frames.packed((job.verb, name, job.sent(tasks), now_ms)))
                 await process.stdin.drain()
-                return frames.rendered_got(await frames.read(process.stdout))
+                return job.got(await frames.read(process.stdout))
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
             (index,) = PROGRESS.unpack_from(self._progress)
             raise _Died(index, await self._end()) from error

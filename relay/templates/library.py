@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import relay
@@ -18,10 +19,12 @@ __all__ = ["Library", "Reloaded", "Template", "TemplatesInvalid", "packaged_temp
 
 _SUFFIX = ".jsonata"
 _SOURCES = "sources"
+_DESTINATIONS = "destinations"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 _LARGEST_BYTES = 256 * 1024
 
 Key = tuple[str, str]
-"""Platform and tracked event."""
+"""Platform and tracked event; or kind of destination and name of the mapping."""
 
 
 class TemplatesInvalid(RelayError):
@@ -53,9 +56,14 @@ class Snapshot:
     """The templates of one moment, good ones all; can be sent to another process."""
 
     by_key: Mapping[Key, Template]
+    mappings: Mapping[Key, Template] = field(default_factory=dict)
 
     def source_template(self, platform: str, tracked_event: str) -> Template | None:
         return self.by_key.get((platform, tracked_event))
+
+    def mapping(self, kind: str, name: str) -> Template | None:
+        """The mapping of a kind of destination."""
+        return self.mappings.get((kind, name))
 
     def templates(self) -> Sequence[Template]:
         """By platform and tracked event."""
@@ -66,7 +74,8 @@ class Library:
     """The templates in use. Reading is safe from any thread while another reloads.
 
     Raises `TemplatesInvalid` when a template cannot be used. ``tracked_events`` by platform are
-    those that may have a template; by default, those that have a packaged one.
+    those that may have a template; by default, those that have a packaged one. ``kinds`` are those
+    of destinations that may have mappings; by default, those that have a packaged one.
     """
 
     def __init__(
@@ -75,16 +84,18 @@ class Library:
         overlay: Path | None,
         *,
         tracked_events: Mapping[str, Collection[str]] | None = None,
+        kinds: Collection[str] = (),
     ) -> None:
         self._packaged = packaged
         self.overlay = overlay
         self._tracked_events = tracked_events
+        self._kinds = kinds
         self.snapshot = Snapshot({})
         """What is in use; replaced as a whole."""
-        found, problems = self._load()
+        loaded, problems = self._load()
         if problems:
             raise TemplatesInvalid(problems)
-        self.snapshot = Snapshot(found)
+        self.snapshot = loaded
 
     def source_template(self, platform: str, tracked_event: str) -> Template | None:
         return self.snapshot.source_template(platform, tracked_event)
@@ -95,39 +106,54 @@ class Library:
 
     def reload(self) -> Reloaded:
         """Read the folders again."""
-        found, problems = self._load()
+        loaded, problems = self._load()
         if problems:
             return Reloaded((), (), problems)
-        before, self.snapshot = self.snapshot.by_key, Snapshot(found)
-        changed = [template for key, template in found.items() if before.get(key) != template]
-        return Reloaded(changed, [template for key, template in before.items() if key not in found], ())
+        before, self.snapshot = self.snapshot, loaded
+        changed: list[Template] = []
+        removed: list[Template] = []
+        for old, new in ((before.by_key, loaded.by_key), (before.mappings, loaded.mappings)):
+            changed += [template for key, template in new.items() if old.get(key) != template]
+            removed += [template for key, template in old.items() if key not in new]
+        return Reloaded(changed, removed, ())
 
-    def _load(self) -> tuple[dict[Key, Template], list[Diagnostic]]:
-        files = _files(self._packaged)
+    def _load(self) -> tuple[Snapshot, list[Diagnostic]]:
+        files, mappings = _files(self._packaged, _SOURCES), _files(self._packaged, _DESTINATIONS)
         known = self._tracked_events or _by_platform(files)
+        kinds = self._kinds or _by_platform(mappings)
         problems: list[Diagnostic] = []
         plans: dict[Key, Plan] = {}
         if self.overlay is not None:
-            files |= _files(self.overlay)
+            files |= _files(self.overlay, _SOURCES)
+            mappings |= _files(self.overlay, _DESTINATIONS)
             plans, problems = plans_in(self.overlay, known)
             problems += _misplaced(self.overlay)
-        found: dict[Key, Template] = {}
-        for key, path in sorted(files.items()):
-            unknown = _unknown(key, path, known)
-            text, unreadable = _read(path)
-            problems += [problem for problem in (unknown, unreadable) if problem]
-            if text is None:
-                continue
-            template = Template.of(*key, path, text, plans.get(key))
-            if template != self.snapshot.by_key.get(key):
-                problems += problems_of(text, path)
-            found[key] = template
-        return found, problems
+        problems += [found for key, path in sorted(files.items()) if (found := _unknown(key, path, known))]
+        problems += [found for key, path in sorted(mappings.items()) if (found := _unknown_kind(key, path, kinds))]
+        by_key = _templates(files, plans, self.snapshot.by_key, problems)
+        return Snapshot(by_key, _templates(mappings, {}, self.snapshot.mappings, problems)), problems
 
 
-def _files(folder: Path) -> dict[Key, Path]:
+def _templates(
+    files: Mapping[Key, Path], plans: Mapping[Key, Plan], before: Mapping[Key, Template], problems: list[Diagnostic]
+) -> dict[Key, Template]:
+    """Those that can be read; what is wrong with any is added to ``problems``."""
+    found: dict[Key, Template] = {}
+    for key, path in sorted(files.items()):
+        text, unreadable = _read(path)
+        if text is None:
+            problems += [unreadable] if unreadable else []
+            continue
+        template = Template.of(*key, path, text, plans.get(key))
+        if template != before.get(key):
+            problems += problems_of(text, path)
+        found[key] = template
+    return found
+
+
+def _files(folder: Path, place: str) -> dict[Key, Path]:
     """Template files by what they are for. A hidden file is an editor's own."""
-    paths = (folder / _SOURCES).glob(f"*/*{_SUFFIX}")
+    paths = (folder / place).glob(f"*/*{_SUFFIX}")
     return {(path.parent.name, path.stem): path for path in paths if not path.name.startswith(".")}
 
 
@@ -148,14 +174,30 @@ def _unknown(key: Key, path: Path, known: Mapping[str, Collection[str]]) -> Diag
     return None
 
 
+def _unknown_kind(key: Key, path: Path, kinds: Collection[str]) -> Diagnostic | None:
+    kind, name = key
+    if kind not in kinds:
+        return _not_known(path, f"no kind of destination {kind!r} has mappings", kind, kinds)
+    if not _NAME.fullmatch(name):
+        remedy = "Name it after a tracked event (order_completed) or a type of call (identify)."
+        return Diagnostic("template_unknown", str(path), f"no call is mapped by {name!r}", remedy)
+    return None
+
+
 def _misplaced(overlay: Path) -> list[Diagnostic]:
     """Template files where none is looked for."""
-    where = f"Templates are {_SOURCES}/<platform>/<tracked event>{_SUFFIX}."
+    where = (
+        f"Templates are {_SOURCES}/<platform>/<tracked event>{_SUFFIX},"
+        f" mappings {_DESTINATIONS}/<kind>/<tracked event>{_SUFFIX}."
+    )
     return [
         Diagnostic("template_unknown", str(path), "no template is looked for here", where)
         for path in sorted(overlay.rglob(f"*{_SUFFIX}"))
         if not path.name.startswith(".")
-        and (len(path.relative_to(overlay).parts) != 3 or path.relative_to(overlay).parts[0] != _SOURCES)
+        and (
+            len(path.relative_to(overlay).parts) != 3
+            or path.relative_to(overlay).parts[0] not in (_SOURCES, _DESTINATIONS)
+        )
     ]
 
 

@@ -28,6 +28,7 @@ MAX_CALL_BYTES = 32_000
 _DECIMALS = 10
 _DECIMALS_OF_MONEY = 4
 """As many as any currency has. Of a large amount, dust stands not far behind them."""
+_REMEDY = "Give an object with `type`, or an array of such objects."
 _LONG_FRACTION = re.compile(rf"\.\d{{{_DECIMALS_OF_MONEY + 1}}}")
 
 
@@ -83,7 +84,7 @@ def render_calls(
     calls: dict[str, str] = {}
     rejected: list[Rejected] = []
     warnings: list[Warned] = []
-    for index, item in enumerate(_items(result, template)):
+    for index, item in enumerate(result_items(result, template, _REMEDY)):
         outcome = _ready(
             item,
             source=source,
@@ -159,14 +160,14 @@ def _time(occurred_at_ms: int | None, received_at_ms: int) -> tuple[int, str]:
     return received_at_ms, iso_milliseconds(received_at_ms)
 
 
-def _items(result: str | None, template: Template) -> list[Json]:
-    """The template's result as a list, numbers free of the dust of binary arithmetic."""
+def result_items(result: str | None, template: Template, remedy: str) -> list[Json]:
+    """The template's result as a list, numbers free of the dust of binary arithmetic. Raises `TemplateFailure`."""
     if result is None:
         return []
     try:
         value = orjson.loads(result)
     except orjson.JSONDecodeError:
-        raise _bad_result("template_limit", "the result is nested too deep", template) from None
+        raise _bad_result("template_limit", "the result is nested too deep", template, remedy) from None
     if _LONG_FRACTION.search(result):
         value = without_dust(value)
     if value is None:
@@ -175,7 +176,7 @@ def _items(result: str | None, template: Template) -> list[Json]:
         return value
     if isinstance(value, dict):
         return [value]
-    raise _bad_result("template_result", "the result is neither a call nor an array of calls", template)
+    raise _bad_result("template_result", "the result is neither an object nor an array", template, remedy)
 
 
 def without_dust(value: Json) -> Json:
@@ -205,7 +206,6 @@ def _written(document: JsonObject, template: Template) -> str:
         raise TemplateFailure(Diagnostic("body_unreadable", str(template.path), what)) from None
 
 
-def _bad_result(code: str, what: str, template: Template) -> TemplateFailure:
-    remedy = "Give an object with `type`, or an array of such objects."
+def _bad_result(code: str, what: str, template: Template, remedy: str) -> TemplateFailure:
     place = place_of_result(template.text)
     return TemplateFailure(Diagnostic(code, str(template.path), what, remedy, position=place, found="the result"))

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
+from relay.destinations.contract import Destination, Record, Unfit
 from relay.destinations.segment import Segment
 from relay.model import Call, CallId, EventId, JsonObject
 from relay.settings.options import SegmentOptions
@@ -40,3 +41,12 @@ def make_call(body: JsonObject | None = None, *, message_id: str = "0f" * 16) ->
         template_version="v1",
         received_at_ms=NOW_MS,
     )
+
+
+def record_of(destination: Destination, call: Call) -> Record | Unfit:
+    """Of a kind that makes one record of a call."""
+    made = destination.records(call, [], now_ms=NOW_MS)
+    if isinstance(made, Unfit):
+        return made
+    (record,) = made
+    return record

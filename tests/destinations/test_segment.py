@@ -16,7 +16,7 @@ from relay.codes import CODES, RelayError
 from relay.destinations import build_destination
 from relay.destinations.contract import Answer, Record, Unfit
 from relay.settings.options import SegmentOptions
-from tests.destinations.making import KEY, NOW_MS, make_call, make_segment, order_completed
+from tests.destinations.making import KEY, NOW_MS, make_call, make_segment, order_completed, record_of
 
 BASIC = b64encode(f"{KEY}:".encode()).decode()
 
@@ -36,7 +36,7 @@ class TestRecord:
     def test_is_the_call_with_a_message_id_in_front(self, properties: dict[str, Any]) -> None:
         call = order_completed(properties=properties)
 
-        record = make_segment().record(make_call(call))
+        record = record_of(make_segment(), make_call(call))
 
         assert isinstance(record, Record)
         wire = orjson.loads(record.body)
@@ -46,7 +46,7 @@ class TestRecord:
 
     def test_message_id_is_the_same_for_the_same_fact_and_no_other(self) -> None:
         def message_id(fact: str = "a" * 32, **segment: str) -> str:
-            record = make_segment(**segment).record(make_call(message_id=fact))
+            record = record_of(make_segment(**segment), make_call(message_id=fact))
             assert isinstance(record, Record)
             return str(orjson.loads(record.body)["messageId"])
 
@@ -57,17 +57,17 @@ class TestRecord:
         assert {len(each) for each in ids} == {43}
 
     def test_a_call_over_the_limit_is_unfit(self) -> None:
-        whole = make_segment().record(make_call())
+        whole = record_of(make_segment(), make_call())
         assert isinstance(whole, Record)
         size = len(whole.body)
 
-        assert isinstance(make_segment(max_call_bytes=size).record(make_call()), Record)
-        assert make_segment(max_call_bytes=size - 1).record(make_call()) == Unfit(
+        assert isinstance(record_of(make_segment(max_call_bytes=size), make_call()), Record)
+        assert record_of(make_segment(max_call_bytes=size - 1), make_call()) == Unfit(
             "guard_size", f"{size} bytes, {size - 1} are allowed"
         )
 
     def test_size_is_counted_in_bytes(self) -> None:
-        unfit = make_segment(max_call_bytes=1_000).record(make_call(order_completed("€" * 400)))
+        unfit = record_of(make_segment(max_call_bytes=1_000), make_call(order_completed("€" * 400)))
 
         assert isinstance(unfit, Unfit)
 

@@ -17,7 +17,7 @@ from relay.destinations.segment import Segment
 from relay.http import HttpDoor
 from relay.model import Call, JsonObject
 from relay.settings.options import OutgoingOptions
-from tests.destinations.making import KEY, NOW_MS, make_call, make_segment, order_completed
+from tests.destinations.making import KEY, NOW_MS, make_call, make_segment, order_completed, record_of
 from tests.destinations.rudder import RudderLookalike
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -46,7 +46,7 @@ async def segment(lookalike: SegmentLookalike) -> AsyncIterator[Segment]:
 async def deliver(
     segment: Segment, door: HttpDoor, calls: Sequence[Call], *, timeout_s: float = LONG_S, failures: int = 0
 ) -> Decision:
-    records = [segment.record(call) for call in calls]
+    records = [record_of(segment, call) for call in calls]
     fit = [record for record in records if isinstance(record, Record)]
     request = segment.request(fit, now_ms=NOW_MS, failures=failures)
     answer = await door.send(request, timeout_s=timeout_s)
@@ -81,7 +81,7 @@ async def test_the_largest_batch_is_taken(lookalike: SegmentLookalike, door: Htt
     async with serve(lookalike) as url:
         segment = make_segment(host=url, max_batch_calls=2_500)
         large = order_completed("x" * 31_700)
-        records = [segment.record(make_call(large, message_id=f"{index:032x}")) for index in range(14)]
+        records = [record_of(segment, make_call(large, message_id=f"{index:032x}")) for index in range(14)]
         fit = [record for record in records if isinstance(record, Record)]
         assert len(fit) == 14
         answer = await door.send(segment.request(fit, now_ms=NOW_MS, failures=0), timeout_s=LONG_S)

@@ -27,7 +27,7 @@ from relay.app import Relay
 from relay.demo.faults import CHUNK, Fault
 from relay.demo.serving import serve
 from relay.model import EventId, OutcomeKind, Selection, Timeline
-from relay.pipeline.deliver import DEAD_AFTER
+from relay.pipeline.suspicion import DEAD_AFTER
 from tests.destinations.rudder import RudderLookalike
 from tests.logbook import Logbook
 from tests.long.ledger import check_ledger

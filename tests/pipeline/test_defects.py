@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from relay.demo.serving import serve
 from relay.destinations.contract import Record, Unfit
 from relay.destinations.segment import Segment
-from relay.model import Call, Event
+from relay.model import Call, Event, JsonObject
 from relay.pipeline import supervising
 from relay.sources.contract import Lookup
 from relay.sources.elasticpath import ElasticPath
@@ -29,14 +30,14 @@ def crashed(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.fixture
 def defect(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Calls of the order `bad` cannot be made records, until it is undone."""
-    record = Segment.record
+    records = Segment.records
 
-    def defective(self: Segment, call: Call) -> Record | Unfit:
+    def defective(self: Segment, call: Call, mapped: Sequence[JsonObject], *, now_ms: int) -> Sequence[Record] | Unfit:
         if '"bad"' in call.text:
             raise ZeroDivisionError
-        return record(self, call)
+        return records(self, call, mapped, now_ms=now_ms)
 
-    monkeypatch.setattr(Segment, "record", defective)
+    monkeypatch.setattr(Segment, "records", defective)
     return monkeypatch
 
 

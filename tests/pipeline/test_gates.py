@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from relay.journal.sqlite import SqliteJournal
 from relay.model import Call, CallId, EventId, Gate
-from relay.pipeline.deliver import DEAD_AFTER, SUSPECT_AFTER, Suspicion
 from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
+from relay.pipeline.suspicion import DEAD_AFTER, SUSPECT_AFTER, Suspicion
 from relay.pipeline.wakeups import Stopping, Wakeups
 
 NOW_MS = 1_800_000_000_000
@@ -156,8 +156,8 @@ def test_requests_get_smaller_down_to_one_call_and_whole_again_after_a_success()
     suspicion = Suspicion()
     sizes = []
     for _ in range(SUSPECT_AFTER + 8):
-        sizes.append(suspicion.most_records(100))
+        sizes.append(suspicion.most_calls(100))
         suspicion.note(calls(1, 2), 0)
     assert sizes == [100] * SUSPECT_AFTER + [50, 25, 12, 6, 3, 1, 1, 1]
     suspicion.cleared()
-    assert suspicion.most_records(100) == 100
+    assert suspicion.most_calls(100) == 100

@@ -1,0 +1,124 @@
+"""From a call to the records of a destination: its condition, then its mapping. Pure but for the engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from relay.destinations.contract import Mapped
+from relay.model import JsonObject, OutcomeKind
+from relay.pipeline.mapping import Ended, MappedCall, MapTask
+from relay.pipeline.rendering import bindings
+from relay.sources.contract import Source
+from relay.templates.diagnostics import TemplateFailure
+from relay.templates.engine import Engine
+from relay.templates.library import Snapshot, Template
+from relay.templates.rendering import result_items
+
+_OTHER = re.compile(r"[^a-z0-9]+")
+_REMEDY = "Give the vendor's record, an object, or an array of such objects."
+
+
+@dataclass(frozen=True, slots=True)
+class MappingPlan:
+    """How calls for one destination are mapped. ``settings`` is what mappings see as ``$settings``."""
+
+    kind: str
+    mapped: Mapped
+    when: Template | None
+    settings: Mapping[str, Any]
+
+
+class CallMapper:
+    """Maps calls, one after the other, in the calling thread."""
+
+    def __init__(
+        self,
+        *,
+        plans: Mapping[str, MappingPlan],
+        sources: Mapping[str, Source],
+        templates: Snapshot,
+        engine: Engine,
+    ) -> None:
+        self._plans = plans
+        self._sources = sources
+        self._templates = templates
+        self._engine = engine
+
+    def __call__(self, destination: str, task: MapTask, now_ms: int) -> MappedCall:
+        try:
+            return self._map(self._plans[destination], task, now_ms)
+        except TemplateFailure as failure:
+            detail = failure.diagnostic.of_event(task.call.event_id).log_line()
+            return _ended(OutcomeKind.DEAD, failure.code, detail)
+        except Exception as error:
+            # A defect of ours; it may end this call, but must not stop those behind it.
+            return _ended(OutcomeKind.DEAD, "render_failed", type(error).__name__)
+
+    def _map(self, plan: MappingPlan, task: MapTask, now_ms: int) -> MappedCall:
+        call: JsonObject = orjson.loads(task.call.text)
+        template = self._mapping(plan, task.call.tracked_event, call)
+        if plan.mapped == "always" and template is None:
+            return _ended(OutcomeKind.SKIPPED, "no_mapping", f"{plan.kind}/{task.call.tracked_event}")
+        bound = self._bindings(plan, template, task)
+        if plan.when is not None:
+            wanted = self._engine.render(plan.when, task.call.text, bound, now_ms=now_ms)
+            if wanted is None or orjson.loads(wanted) is not True:
+                return _ended(OutcomeKind.SKIPPED, "filtered", "when")
+        if plan.mapped == "never":
+            return MappedCall()
+        if template is None:
+            return MappedCall([call])
+        items = result_items(self._engine.render(template, task.call.text, bound, now_ms=now_ms), template, _REMEDY)
+        records = [item for item in items if isinstance(item, dict)]
+        if len(records) < len(items):
+            return _ended(OutcomeKind.DEAD, "template_result", f"{plan.kind}/{template.tracked_event}: {_REMEDY}")
+        if not records:
+            return _ended(OutcomeKind.SKIPPED, "mapping_empty", f"{plan.kind}/{template.tracked_event}")
+        return MappedCall(records)
+
+    def _mapping(self, plan: MappingPlan, tracked_event: str, call: JsonObject) -> Template | None:
+        if plan.mapped == "never":
+            return None
+        candidates = (self._templates.mapping(plan.kind, name) for name in mapping_names(tracked_event, call))
+        return next((template for template in candidates if template is not None), None)
+
+    def _bindings(self, plan: MappingPlan, template: Template | None, task: MapTask) -> dict[str, Any]:
+        bound: dict[str, Any] = {"settings": dict(plan.settings), "payload": None, "event": None}
+        if task.event is not None:
+            bound["event"] = bindings(task.event, {})["event"]
+            if any("$payload" in used.text for used in (plan.when, template) if used is not None):
+                bound["payload"] = self._payload(task)
+        return bound
+
+    def _payload(self, task: MapTask) -> JsonObject | None:
+        """The webhook's body as its template saw it; None when nothing can be read of it any more."""
+        assert task.event is not None
+        source = self._sources.get(task.event.source)
+        if source is None or task.event.forgotten_at_ms is not None:
+            return None
+        try:
+            documents = source.documents(task.event, task.fetched)
+        except ValueError:
+            # The call stands without it; only a mapping that asks for it will miss it.
+            return None
+        return documents[0] if documents else None
+
+
+def mapping_names(tracked_event: str, call: JsonObject) -> Sequence[str]:
+    """Names of the mappings that fit a call, the most particular first.
+
+    Its tracked event; its event's name, "Order Completed" as ``order_completed``; its type.
+    """
+    names = [tracked_event]
+    if call.get("type") == "track" and isinstance(call.get("event"), str):
+        names.append(_OTHER.sub("_", call["event"].lower()).strip("_"))
+    return list(dict.fromkeys([*names, str(call.get("type", ""))]))
+
+
+def _ended(kind: OutcomeKind, code: str, detail: str) -> MappedCall:
+    return MappedCall(ended=Ended(kind, code, detail))
