@@ -9,7 +9,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from relay.http import HttpDoor
 from relay.journal.protocol import Journal
 from relay.journal.sqlite import SqliteJournal
 from relay.model import VerdictKind, deliver_stage, render_stage
+from relay.pipeline import trying
 from relay.pipeline.completing import Completer
 from relay.pipeline.deliver import Delivery, DeliveryOptions
 from relay.pipeline.gates import FIRST_WAIT_S, LineGate
@@ -114,6 +115,7 @@ class Relay:
     metrics: Metrics
     lines: dict[str, RenderLine]
     deliveries: dict[str, Delivery]
+    gates: Sequence[LineGate]
     reloading: Reloading
     retention: Retention
     server: server.Server
@@ -129,7 +131,7 @@ class Relay:
                 work.append(group.create_task(supervise(deliver_stage(name), delivery.run, self.wakeups)))
             work.append(group.create_task(supervise("retention", self.retention.run, self.wakeups)))
             work.append(group.create_task(supervise("templates", self.reloading.run, self.wakeups)))
-            work.append(group.create_task(watch(self.journal, self.wakeups)))
+            work.append(group.create_task(watch(self.journal, self.wakeups, self.gates)))
             logs.get("relay").info("ready", url=self.url)
             await signals.first.wait()
             await self._end(signals, work)
@@ -235,6 +237,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
             metrics=metrics,
             lines=lines,
             deliveries=deliveries,
+            gates=list(gates.values()),
             reloading=reloading,
             retention=Retention(journal, keep, stages, wakeups, now_ms),
             server=server.Server(Site(webhooks, health), listener, shutdown_s=options.server.shutdown_s),
@@ -285,19 +288,28 @@ async def probe_commerce(loaded: Loaded) -> list[tuple[str, bool, str]]:
 
 async def probe_destinations(loaded: Loaded) -> list[tuple[str, Decision]]:
     """How each destination answers a request without side effects."""
+    return [(name, await probe_destination(loaded, name)) for name in loaded.options.destinations]
+
+
+async def probe_destination(loaded: Loaded, name: str) -> Decision:
+    """How it answers a request without side effects; ``no_probe`` where its vendor has none."""
+    options = loaded.options.destinations[name]
+    destination = build_destination(name, options)
+    probe = destination.probe()
+    if probe is None:
+        return Decision(VerdictKind.RETRY, "no_probe", "The vendor has no check without side effects.")
     async with HttpDoor(loaded.options.outgoing) as door:
-        decided = []
-        for name, options in loaded.options.destinations.items():
-            destination = build_destination(name, options)
-            probe = destination.probe()
-            if probe is None:
-                decided.append(
-                    (name, Decision(VerdictKind.RETRY, "no_probe", "The vendor has no check without side effects."))
-                )
-                continue
-            answer = await door.send(probe, timeout_s=options.timeout_s)
-            decided.append((name, destination.read_probe(answer)))
-        return decided
+        return destination.read_probe(await door.send(probe, timeout_s=options.timeout_s))
+
+
+async def send_test_record(loaded: Loaded, name: str) -> Sequence[trying.Tried]:
+    """Send a marked record to a destination, whatever its mode. Raises RelayError when it maps none."""
+    options = loaded.options.destinations[name]
+    mapper = build_mapper(loaded.options, build_library(loaded).snapshot)
+    async with HttpDoor(loaded.options.outgoing) as door:
+        return await trying.send_test_record(
+            name, build_destination(name, options), mapper, door, timeout_s=options.timeout_s, now_ms=now_ms()
+        )
 
 
 async def serve(loaded: Loaded, on_ready: Callable[[Relay], Any] | None = None) -> None:

@@ -140,6 +140,7 @@ CODES: dict[str, Code] = {
     ),
     "mapping_empty": Code("The mapping returned nothing, so nothing was sent.", "Nothing, if that is meant."),
     "no_probe": Code("The vendor has no check of the connection without side effects.", "Nothing."),
+    "paused": Code("The destination is paused; its queue is kept.", "`relay destinations resume NAME`."),
     "rate_limited": Code("The destination asks to slow down.", "Nothing; delivery goes on by itself."),
     "server_error": Code("The destination failed.", "Nothing; delivery goes on by itself."),
     "timeout": Code("The destination did not answer in time.", "Nothing; delivery goes on by itself."),

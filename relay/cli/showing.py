@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -19,6 +19,9 @@ from rich.text import Text
 
 from relay.codes import CODES
 from relay.model import Attempt, Audit, Call, EventSummary, Outcome, OutcomeKind, Quarantined, Timeline
+
+if TYPE_CHECKING:
+    from relay.cli.destinations import State
 
 COLOURS = {
     OutcomeKind.DELIVERED: "green",
@@ -52,6 +55,23 @@ def events_table(events: Sequence[EventSummary]) -> Table:
             event.topic + (f" (replay of {event.replay_of})" if event.replay_of else ""),
             escape(event.entity),
             Text(", ".join(event.outcomes) or "waiting", style=_colour(event.outcomes)),
+        )
+    return table
+
+
+def destinations_table(states: Sequence[State]) -> Table:
+    table = _table("name", "kind", "state", "waiting", "oldest", "last answer", "next attempt")
+    for state in states:
+        latest = state.latest
+        answer = "" if latest is None else f"{moment(latest.started_at_ms)} {latest.status or ''} {latest.code}"
+        table.add_row(
+            state.name,
+            state.kind,
+            state.word,
+            str(state.backlog.waiting),
+            moment(state.backlog.oldest_received_at_ms),
+            escape(answer),
+            moment(state.gate.not_before_ms) if state.gate.failures else "",
         )
     return table
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from relay.codes import RelayError
 from relay.model import (
     Appended,
+    Attempt,
     Audit,
     Backlog,
     CallBatch,
@@ -163,6 +164,9 @@ class Journal(Protocol):
     async def count(self, selection: Selection) -> int: ...
 
     async def timeline(self, event_id: EventId) -> Timeline | None: ...
+
+    async def last_attempt(self, destination: str) -> Attempt | None:
+        """The latest request to a destination."""
 
     async def events(self, event_ids: Sequence[EventId]) -> Sequence[Event]:
         """These events, by id, ascending; those that are not there are left out."""

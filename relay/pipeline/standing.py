@@ -59,6 +59,8 @@ class Standing:
 
     def _line(self, gate: LineGate) -> dict[str, Any]:
         state = gate.state
+        if gate.paused:
+            return {"state": "paused", **_reason("paused")}
         if not state.failures:
             return {"state": "open"}
         return {
@@ -87,7 +89,7 @@ class Standing:
         return len(self._problems())
 
     def closed_gates(self) -> dict[str, bool]:
-        return {name: gate.state.failures > 0 for name, gate in self._gates.items()}
+        return {name: gate.paused or gate.state.failures > 0 for name, gate in self._gates.items()}
 
 
 def _reason(code: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ class Wakeups:
         self._flags: dict[tuple[str, int], asyncio.Event] = {}
         self._partitions: dict[int, list[asyncio.Event]] = defaultdict(list)
         self._stop = asyncio.Event()
+        self._awaited: set[asyncio.Event] = set()
 
     def flag(self, stage: str, partition: int) -> asyncio.Event:
         """The flag of one line, made on first use."""
@@ -60,12 +61,20 @@ class Wakeups:
         """Let every line end after the work it has in hand."""
         self._stop.set()
         self.wake_all()
+        for event in self._awaited:
+            event.set()
 
-    async def pause(self, seconds: float) -> None:
-        """Wait, but not beyond a stop. Raises `Stopping`."""
+    async def pause(self, seconds: float | None, until: asyncio.Event | None = None) -> None:
+        """Wait so long or for the event, but not beyond a stop. Raises `Stopping`."""
+        event = until or self._stop
+        self._awaited.add(event)
         try:
-            async with asyncio.timeout(max(seconds, 0.0)):
-                await self._stop.wait()
+            async with asyncio.timeout(None if seconds is None else max(seconds, 0.0)):
+                if not self.stopping:
+                    await event.wait()
         except TimeoutError:
             return
-        raise Stopping
+        finally:
+            self._awaited.discard(event)
+        if self.stopping:
+            raise Stopping

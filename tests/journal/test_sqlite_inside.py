@@ -194,6 +194,7 @@ def _standing(database: sqlite3.Connection) -> None:
 def _showing(database: sqlite3.Connection) -> None:
     showing.timeline(database, EventId(1))
     showing.events(database, [EventId(1)])
+    showing.last_attempt(database, "segment")
     showing.quarantined(database, "shop", 10)
     showing.quarantined_one(database, QuarantineId(1))
 

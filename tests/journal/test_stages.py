@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from relay.journal.protocol import CursorMoved, Journal
-from relay.model import Call, Gate, Lane, OutcomeKind, Selection, Stage, Timeline
+from relay.model import Call, EventId, Gate, Lane, OutcomeKind, Selection, Stage, Timeline
 from tests.journal.conftest import OpenJournal
 from tests.journal.making import DELIVER, NOW_MS, RENDER, Line, attempt, call, ended, event
 
@@ -107,6 +107,18 @@ async def test_options_of_an_event_come_with_it_and_with_its_calls(line: Line) -
         (plain, "shop", ""),
         (optioned, "shop", '{"force":true}'),
     ]
+
+
+async def test_the_latest_attempt_of_each_destination(line: Line) -> None:
+    await line.run(event("a"))
+    await line.run(event("b"))
+    latest = await line.journal.last_attempt("segment")
+
+    assert latest is not None
+    assert latest.destination == "segment"
+    (before,) = (await told(line.journal, EventId(1))).attempts
+    assert latest.id > before.id
+    assert await line.journal.last_attempt("other") is None
 
 
 # -- opening

@@ -18,6 +18,7 @@ from relay.journal.sqlite.schema import prepare
 from relay.journal.sqlite.writer import Writer
 from relay.model import (
     Appended,
+    Attempt,
     Audit,
     Backlog,
     CallBatch,
@@ -183,6 +184,9 @@ class SqliteJournal:
 
     async def count(self, selection: Selection) -> int:
         return await self._lookups.read(lambda db: finding.count(db, selection))
+
+    async def last_attempt(self, destination: str) -> Attempt | None:
+        return await self._lookups.read(lambda db: showing.last_attempt(db, destination))
 
     async def timeline(self, event_id: EventId) -> Timeline | None:
         return await self._lookups.read(lambda db: showing.timeline(db, event_id))

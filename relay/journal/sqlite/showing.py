@@ -21,11 +21,11 @@ ATTEMPTS_OF_A_CALL = """
         select id from calls where lane = :lane and partition = :partition and id <= :call
         order by id desc limit 1 offset :widest), 0)
 """
-ATTEMPTS = f"""
-    select id, destination, started_at_ms, duration_ms, status, verdict, code, calls, first_call, last_call,
-           answer, request
-    {ATTEMPTS_OF_A_CALL}
-"""
+_ATTEMPT = (
+    "select id, destination, started_at_ms, duration_ms, status, verdict, code, calls, first_call, last_call, answer,"
+    " request"
+)
+ATTEMPTS = f"{_ATTEMPT} {ATTEMPTS_OF_A_CALL}"
 _OUTCOMES = """
     select id, event_id, call_id, destination, message_id, kind, code, detail, attempt_id, at_ms
     from outcomes where event_id = ? order by id
@@ -76,6 +76,12 @@ def _attempts(database: sqlite3.Connection, lane: str, partition: int, calls: Se
         }
         found |= {row[0]: Attempt(*row) for row in database.execute(ATTEMPTS, names)}
     return [found[attempt_id] for attempt_id in sorted(found)]
+
+
+def last_attempt(database: sqlite3.Connection, destination: str) -> Attempt | None:
+    statement = f"{_ATTEMPT} from attempts where destination = ? order by id desc limit 1"
+    row = database.execute(statement, (destination,)).fetchone()
+    return Attempt(*row) if row else None
 
 
 def events(database: sqlite3.Connection, event_ids: Sequence[EventId]) -> list[Event]:
