@@ -12,42 +12,29 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import orjson
 
 from relay import __version__
 from relay.codes import RelayError
-from relay.destinations.answers import MASK, shown
+from relay.destinations.answers import MASK
 from relay.destinations.contract import Answer, Decision, Limits, Mapped, Record, Request, Unfit
+from relay.destinations.judging import USUAL, by_status
 from relay.destinations.probing import read_segment_probe, segment_probe
-from relay.destinations.retry_after import rate_limit_reset_s, retry_after_s
 from relay.model import Call, JsonObject, VerdictKind
 from relay.settings.options import SegmentOptions
 
-_DELIVERED, _RETRY, _SPLIT = VerdictKind.DELIVERED, VerdictKind.RETRY, VerdictKind.SPLIT
-_MISCONFIGURED = VerdictKind.MISCONFIGURED
+_RETRY, _MISCONFIGURED = VerdictKind.RETRY, VerdictKind.MISCONFIGURED
 
-# First status, last status, verdict, code. The first row that holds a status decides.
+# Beside what is usual: the retry policy of Segment's newer libraries.
 _ANSWERS = (
-    (200, 299, _DELIVERED, "accepted"),
-    (300, 399, _MISCONFIGURED, "redirected"),
-    (401, 401, _MISCONFIGURED, "key_refused"),
-    (403, 403, _MISCONFIGURED, "key_refused"),
-    (404, 404, _MISCONFIGURED, "path_unknown"),
-    (408, 408, _RETRY, "server_error"),
     (410, 410, _RETRY, "server_error"),
-    (429, 429, _RETRY, "rate_limited"),
     (460, 460, _RETRY, "server_error"),
-    (400, 499, _SPLIT, "batch_refused"),  # a request of one call: reject, call_refused
     (501, 501, _MISCONFIGURED, "not_supported"),
     (505, 505, _MISCONFIGURED, "not_supported"),
     (511, 511, _MISCONFIGURED, "not_supported"),
+    *USUAL,
 )
-_ANY_OTHER = (_RETRY, "server_error")
-
-# Codes of "no answer" that waiting does not mend.
-_LASTING = frozenset({"tls_failed", "address_refused"})
 
 
 class Segment:
@@ -108,26 +95,13 @@ class Segment:
         )
 
     def decide(self, answer: Answer, *, records: int, now_ms: int) -> Decision:
-        if answer.status <= 0:
-            verdict = _MISCONFIGURED if answer.error in _LASTING else _RETRY
-            return Decision(verdict, answer.error or "connection_failed", shown(answer.error_detail, self._secrets))
-        verdict, code = _verdict(answer.status)
-        if verdict is _SPLIT and records <= 1:
-            verdict, code = VerdictKind.REJECT, "call_refused"
-        wait_s = _wait_s(answer, now_ms) if verdict is _RETRY else None
-        return Decision(verdict, code, self._detail(answer), wait_s)
+        return by_status(answer, _ANSWERS, records=records, secrets=self._secrets, now_ms=now_ms)
 
     def probe(self) -> Request:
         return segment_probe(self._host, self._key)
 
     def read_probe(self, answer: Answer) -> Decision:
         return read_segment_probe(self._host, answer)
-
-    def _detail(self, answer: Answer) -> str:
-        parts = [str(answer.status), shown(answer.body, self._secrets)]
-        if 300 <= answer.status <= 399:
-            parts.insert(1, _target(shown(answer.headers.get("location", ""), self._secrets)))
-        return " ".join(filter(None, parts))
 
 
 def _key(name: str, options: SegmentOptions) -> str:
@@ -143,29 +117,3 @@ def _envelope(calls: bytes, *, now_ms: int, key: str) -> bytes:
     second = datetime.fromtimestamp(now_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     head = f'{{"sentAt":"{second}.{now_ms % 1000:03d}Z","writeKey":'.encode()
     return b"".join((head, orjson.dumps(key), b',"batch":[', calls, b"]}"))
-
-
-def _verdict(status: int) -> tuple[VerdictKind, str]:
-    for first, last, verdict, code in _ANSWERS:
-        if first <= status <= last:
-            return verdict, code
-    return _ANY_OTHER
-
-
-def _wait_s(answer: Answer, now_ms: int) -> float | None:
-    wait_s = retry_after_s(answer.headers, now_ms=now_ms)
-    if wait_s is None and answer.status == 429:
-        wait_s = rate_limit_reset_s(answer.headers, now_ms=now_ms)
-    return wait_s
-
-
-def _target(location: str) -> str:
-    """Where a redirect leads, without the path: that may hold what must not be shown."""
-    if not location:
-        return ""
-    try:
-        parts = urlsplit(location)
-        host = parts.hostname
-    except ValueError:
-        return "to an unreadable address:"
-    return f"to {parts.scheme or 'http'}://{host}:" if host else "to another path of the same host:"
