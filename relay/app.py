@@ -226,7 +226,8 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
                 now_ms=now_ms,
             )
         intake = Intake(journal, sources, wakeups, metrics, now_ms, verifier(loaded, lasting=True))
-        keep = Keep(options.retention.events_days, options.retention.dead_days, options.retention.quarantine_days)
+        limits = options.retention
+        keep = Keep(limits.events_days, limits.dead_days, limits.quarantine_days, limits.bodies_days)
         webhooks = Webhooks(intake, wakeups, max_body_bytes=options.server.max_body_bytes)
         health = Health(standing.readiness, metrics)
         yield Relay(

@@ -127,6 +127,10 @@ CODES: dict[str, Code] = {
     "data_request": Code(
         "The platform asks for what is kept of a customer.", "`relay export --event ID` writes it; pass it on in time."
     ),
+    "body_expired": Code(
+        "What it held was dropped after retention.bodies_days, so it cannot be worked again.",
+        "Nothing; raise the limit if bodies are wanted for longer.",
+    ),
     # -- delivery
     "accepted": Code("The destination took the bytes.", "Nothing."),
     "test_mode": Code("The destination is in test mode: nothing was sent.", 'Set mode = "live".'),

@@ -241,6 +241,8 @@ class Call:
     source: str = ""
     options: str = ""
     """Of the event behind it."""
+    forgotten_at_ms: int | None = None
+    """Of the event behind it. A call without text that was not forgotten has outlived its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +338,29 @@ class Selection:
     code: str | None = None
     since_ms: int | None = None
     until_ms: int | None = None
+
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """When a source's webhooks came; replays and backfills do not count.
+
+    ``hours`` are those in which any came, ascending, as hours since 1970 in UTC: of a window that ends with the last.
+    """
+
+    last_received_at_ms: int | None
+    hours: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Requests of one source that stand in quarantine for one reason."""
+
+    code: str
+    count: int
+    last_received_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from relay.journal.protocol import Journal
 from relay.model import EventSummary, Selection
 
 SAMPLE = 5
+BODY_EXPIRED = "retention.bodies_days has dropped what they held."
 
 
 def replay(
@@ -66,30 +67,41 @@ def replay(
     if chosen == Selection() and not all_events:
         raise RelayError("bad_argument", "Nothing says which events to replay.", "Name ids or a filter, or --all.")
 
-    async def work(journal: Journal) -> tuple[int, list[EventSummary], int]:
+    async def work(journal: Journal) -> tuple[int, int, list[EventSummary], int]:
         from relay.pipeline import replay as pipeline
 
         sample = [*await journal.find(chosen, limit=SAMPLE)]
+        found = await pipeline.originals(journal, chosen)
+        expired = await pipeline.without_body(journal, found)
+        if expired == len(found) > 0:
+            raise RelayError("body_expired", f"{_events(expired)} cannot be replayed: {BODY_EXPIRED}")
         if not run:
-            return len(await pipeline.originals(journal, chosen)), sample, 0
+            return len(found) - expired, expired, sample, 0
         appended = 0
         async for appended in pipeline.replay(journal, chosen, now_ms()):
             if not as_json:
                 typer.echo(f"\rappended {appended}", nl=False, err=True)
-        return appended, sample, appended
+        return appended, expired, sample, appended
 
     _tell(*with_journal(context, work), run=run, as_json=as_json)
 
 
-def _tell(count: int, sample: list[EventSummary], appended: int, *, run: bool, as_json: bool) -> None:
+def _tell(count: int, expired: int, sample: list[EventSummary], appended: int, *, run: bool, as_json: bool) -> None:
     from relay.cli import showing
 
     if as_json:
-        print_json({"events": count, "appended": appended, "sample": [showing.as_json(event) for event in sample]})
+        shown = [showing.as_json(event) for event in sample]
+        print_json({"events": count, "body_expired": expired, "appended": appended, "sample": shown})
         return
+    if expired:
+        typer.echo(f"{_events(expired)} left out: {BODY_EXPIRED} [body_expired]", err=True)
     if run:
         typer.echo(f"\r{appended} events are in the replay lane; a running relay works them now.")
         return
     if sample:
         showing.console().print(showing.events_table(sample))
     typer.echo(f"{count} events would be replayed. Add --run to do it.")
+
+
+def _events(count: int) -> str:
+    return f"{count} event{'' if count == 1 else 's'}"

@@ -113,6 +113,7 @@ def timeline(told: Timeline, console: Console) -> None:
         ("happened", moment(event.occurred_at_ms)),
         ("received", moment(event.received_at_ms)),
         ("forgotten", moment(event.forgotten_at_ms)),
+        ("body", "dropped after retention.bodies_days" if not event.body and event.forgotten_at_ms is None else ""),
         ("found by", ", ".join(told.keys)),
         ("replayed as", ", ".join(map(str, told.replays))),
     ):

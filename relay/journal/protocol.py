@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from relay.codes import RelayError
 from relay.model import (
     Appended,
+    Arrivals,
     Attempt,
     Audit,
     Backlog,
@@ -25,6 +26,7 @@ from relay.model import (
     NewQuarantined,
     Quarantined,
     QuarantineId,
+    Refusals,
     Selection,
     Stage,
     Timeline,
@@ -48,6 +50,14 @@ class Dropped:
 
     events: int
     quarantined: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """What one step of dropping bodies did; ``more`` when another step may find something."""
+
+    events: int
     more: bool
 
 
@@ -185,6 +195,18 @@ class Journal(Protocol):
     async def stage_sources(self) -> Sequence[str]:
         """Sources that have events, configured or not."""
 
+    async def arrivals(self, source: str, *, window_ms: int) -> Arrivals:
+        """When live webhooks of a source came, within ``window_ms`` before its last one.
+
+        Takes as many steps as there are hours, whatever came in them: see ``HOURS`` of the SQLite driver.
+        """
+
+    async def count_arrivals(self, source: str, *, since_ms: int) -> int:
+        """How many live webhooks of a source came from then on."""
+
+    async def refusals(self, source: str) -> Sequence[Refusals]:
+        """What stands in quarantine, by code."""
+
     async def changed(self) -> bool:
         """Whether another process wrote since the last call; cheap enough to ask twice a second."""
 
@@ -204,6 +226,14 @@ class Journal(Protocol):
         calls, outcomes and attempts. Kept are events that any of ``stages`` has not worked yet,
         and those with a dead letter younger than ``dead_before_ms``. Delivered message ids stay,
         so that nothing is sent twice.
+        """
+
+    async def drop_bodies(self, *, before_ms: int, dead_before_ms: int, stages: Sequence[str], limit: int) -> Emptied:
+        """One step of emptying events that arrived before ``before_ms``; looks at no more than ``limit``.
+
+        Bodies, headers, fetched documents, the texts of calls and of requests go; all else stays: rows, search keys,
+        outcomes, attempts with their answers. Held are the events that `drop_expired` would hold.
+        An emptied event has no body, and no ``forgotten_at_ms``; a call of it no text.
         """
 
     # -- privacy

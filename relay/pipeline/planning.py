@@ -94,7 +94,7 @@ def _records(
     destination: Destination, call: Call, delivered: set[str], mapped: MappedCall, at_ms: int
 ) -> Sequence[Record] | Ended:
     if not call.text:
-        return Ended(OutcomeKind.SKIPPED, "forgotten", "")
+        return Ended(OutcomeKind.SKIPPED, "body_expired" if call.forgotten_at_ms is None else "forgotten", "")
     if call.message_id in delivered:
         return Ended(OutcomeKind.DUPLICATE, "already_delivered", "")
     if mapped.ended is not None:

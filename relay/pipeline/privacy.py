@@ -119,8 +119,17 @@ async def _events(
 async def _is_about(journal: Journal, source: Source, event: Event, wanted: Collection[str]) -> bool:
     if event.entity.lower() in wanted:
         return True
+    if not event.body:
+        return _of_shop(wanted) or await _has_key(journal, event, wanted)
     fetched = await journal.fetched(event.id)
     return _told_by_source(source, event, fetched, wanted)
+
+
+async def _has_key(journal: Journal, event: Event, wanted: Collection[str]) -> bool:
+    """Of an event that has outlived its body, only search keys tell whom it is about, and not its own id."""
+    told = await journal.timeline(event.id)
+    own = event.entity.lower().partition(":")[2]
+    return told is not None and not {key for key in told.keys if key != own}.isdisjoint(keys(wanted))
 
 
 def _told_by_source(source: Source, event: Event, fetched: Mapping[str, Any], wanted: Collection[str]) -> bool:

@@ -153,8 +153,8 @@ class RenderLine:
             await self._settle(stage, position, tasks)
 
     def _stands_apart(self, event: Event) -> bool:
-        """Whether it is nothing for templates: it was forgotten, asks for privacy, or repeats calls rendered before."""
-        if event.forgotten_at_ms is not None or Handling.of(event.options).as_rendered is not None:
+        """Whether it is nothing for templates: forgotten, without body by now, about privacy, or calls made before."""
+        if event.forgotten_at_ms is not None or not event.body or Handling.of(event.options).as_rendered is not None:
             return True
         try:
             return self._source is not None and self._source.privacy(event) is not None
@@ -171,6 +171,8 @@ class RenderLine:
         found: Sequence[str] = ()
         if event.forgotten_at_ms is not None:
             outcome = ended(event.id, OutcomeKind.SKIPPED, "forgotten", "", now_ms)
+        elif not event.body:
+            outcome = ended(event.id, OutcomeKind.SKIPPED, "body_expired", "", now_ms)
         else:
             outcome, found = await self._carry_out(event, now_ms)
         await self._journal.settle_events(

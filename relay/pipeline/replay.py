@@ -23,10 +23,19 @@ async def replay(journal: Journal, selection: Selection, now_ms: int) -> AsyncIt
     done = 0
     for start in range(0, len(chosen), PAGE_EVENTS):
         events = await journal.events(chosen[start : start + PAGE_EVENTS])
-        kept = [event for event in events if event.forgotten_at_ms is None]
+        kept = [event for event in events if event.forgotten_at_ms is None and event.body]
         await journal.append_many([_anew(event, now_ms) for event in kept])
         done += len(kept)
         yield done
+
+
+async def without_body(journal: Journal, event_ids: Sequence[EventId]) -> int:
+    """How many of these have outlived their body, so that `replay` leaves them out."""
+    found = 0
+    for start in range(0, len(event_ids), PAGE_EVENTS):
+        events = await journal.events(event_ids[start : start + PAGE_EVENTS])
+        found += sum(event.forgotten_at_ms is None and not event.body for event in events)
+    return found
 
 
 async def originals(journal: Journal, selection: Selection) -> Sequence[EventId]:

@@ -22,6 +22,8 @@ class Keep:
     events_days: int
     dead_days: int
     quarantine_days: int
+    bodies_days: int | None = None
+    """None: as long as the event."""
 
 
 class Retention:
@@ -67,6 +69,25 @@ class Retention:
             more = dropped.more
             if more:
                 await self._wakeups.pause(BETWEEN_STEPS_S)
-        if events or quarantined:
-            self._log.info("dropped", events=events, quarantined=quarantined)
+        bodies = await self._drop_bodies(now_ms)
+        if events or quarantined or bodies:
+            self._log.info("dropped", events=events, quarantined=quarantined, bodies=bodies)
         return events
+
+    async def _drop_bodies(self, now_ms: int) -> int:
+        if self._keep.bodies_days is None:
+            return 0
+        bodies = 0
+        more = True
+        while more:
+            emptied = await self._journal.drop_bodies(
+                before_ms=now_ms - self._keep.bodies_days * DAY_MS,
+                dead_before_ms=now_ms - self._keep.dead_days * DAY_MS,
+                stages=self._stages,
+                limit=STEP_EVENTS,
+            )
+            bodies += emptied.events
+            more = emptied.more
+            if more:
+                await self._wakeups.pause(BETWEEN_STEPS_S)
+        return bodies

@@ -74,6 +74,10 @@ class JournalOptions(Options):
 
 class RetentionOptions(Options):
     events_days: PositiveInt = Field(30, description="Finished events are dropped after this.")
+    bodies_days: PositiveInt | None = Field(
+        None,
+        description="Bodies and rendered calls of finished events are dropped after this already; they cannot be replayed then.",
+    )
     dead_days: PositiveInt = Field(90, description="Events with a dead letter are dropped after this.")
     quarantine_days: PositiveInt = Field(30, description="Quarantined requests are dropped after this.")
 

@@ -15,6 +15,7 @@ import pytest
 from relay.journal.sqlite import (
     SqliteJournal,
     appending,
+    arrivals,
     finding,
     forgetting,
     reading,
@@ -189,6 +190,9 @@ def _standing(database: sqlite3.Connection) -> None:
     settling.set_gate(database, "segment", Gate(1))
     standing.backlogs(database, ["render:shop", "deliver:segment"])
     standing.stage_sources(database)
+    arrivals.arrivals(database, "shop", 1_000)
+    arrivals.count_arrivals(database, "shop", 1)
+    arrivals.refusals(database, "shop")
 
 
 def _showing(database: sqlite3.Connection) -> None:
@@ -220,6 +224,8 @@ def _retention(database: sqlite3.Connection) -> None:
         stages=["deliver:segment"],
         limit=10,
     )
+    retention._find_bodies(database, 0, NOW_MS + 1, NOW_MS + 1, ["deliver:segment"], 10)
+    retention._empty_events("[1,2]", database)
     retention._drop_events("[1,2]", database)
     retention._drop_attempts("[1]", database)
     retention._drop_quarantined(database, NOW_MS * 2, 10)
@@ -230,6 +236,7 @@ HARMLESS = re.compile(
     r"|SCAN \(subquery"
     r"|SCAN \w+ VIRTUAL TABLE"  # json_each
     r"|SCAN seen$"  # a row for each source
+    r"|SCAN found$"  # a row for each hour
     r"|SCAN chain$"  # an event and what it replays
     r"|SCAN audit$"  # from its newest row to the limit
 )

@@ -202,7 +202,8 @@ def replays_forgotten(database: sqlite3.Connection, new_ids: Sequence[EventId], 
 
 def _calls_forgotten(database: sqlite3.Connection, lane: str, partition: int, first: int, last: int) -> set[int]:
     rows = database.execute(
-        "select id from calls where lane = ? and partition = ? and text = '' and id between ? and ?",
+        "select c.id from calls c join forgotten f on f.event_id = c.event_id"
+        " where c.lane = ? and c.partition = ? and c.text = '' and c.id between ? and ?",
         (lane, partition, first, last),
     )
     return {call_id for (call_id,) in rows}

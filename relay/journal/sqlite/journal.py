@@ -9,15 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from relay.journal.protocol import Candidates, Dropped, Forgotten
-from relay.journal.sqlite import appending, finding, forgetting, reading, settling, showing, standing
+from relay.journal.protocol import Candidates, Dropped, Emptied, Forgotten
+from relay.journal.sqlite import appending, arrivals, finding, forgetting, reading, settling, showing, standing
 from relay.journal.sqlite.locking import FileLock
 from relay.journal.sqlite.readers import Readers
-from relay.journal.sqlite.retention import Retention
+from relay.journal.sqlite.retention import BodyRetention, Retention
 from relay.journal.sqlite.schema import prepare
 from relay.journal.sqlite.writer import Writer
 from relay.model import (
     Appended,
+    Arrivals,
     Attempt,
     Audit,
     Backlog,
@@ -34,6 +35,7 @@ from relay.model import (
     NewQuarantined,
     Quarantined,
     QuarantineId,
+    Refusals,
     Selection,
     Stage,
     Timeline,
@@ -65,6 +67,7 @@ class SqliteJournal:
         # Apart, so that a search through the whole log holds up no stage.
         self._lookups = Readers(path, threads=1)
         self._retention = Retention(self._lookups, self._writer)
+        self._bodies = BodyRetention(self._lookups, self._writer)
 
     @classmethod
     async def open(
@@ -209,6 +212,15 @@ class SqliteJournal:
     async def stage_sources(self) -> Sequence[str]:
         return await self._stages.read(standing.stage_sources)
 
+    async def arrivals(self, source: str, *, window_ms: int) -> Arrivals:
+        return await self._lookups.read(lambda db: arrivals.arrivals(db, source, window_ms))
+
+    async def count_arrivals(self, source: str, *, since_ms: int) -> int:
+        return await self._lookups.read(lambda db: arrivals.count_arrivals(db, source, since_ms))
+
+    async def refusals(self, source: str) -> Sequence[Refusals]:
+        return await self._lookups.read(lambda db: arrivals.refusals(db, source))
+
     async def changed(self) -> bool:
         return await self._writer.changed()
 
@@ -230,6 +242,9 @@ class SqliteJournal:
             stages=stages,
             limit=limit,
         )
+
+    async def drop_bodies(self, *, before_ms: int, dead_before_ms: int, stages: Sequence[str], limit: int) -> Emptied:
+        return await self._bodies.step(before_ms=before_ms, dead_before_ms=dead_before_ms, stages=stages, limit=limit)
 
     # -- privacy
 

@@ -43,7 +43,8 @@ CALL_COLUMNS = (
     "id, event_id, tracked_event, message_id, template_version,"
     " (select received_at_ms from events where events.id = event_id),"
     " (select source from events where events.id = event_id),"
-    " (select options from event_options where event = event_id)"
+    " (select options from event_options where event = event_id),"
+    " (select at_ms from (select event_id as forgotten_id, at_ms from forgotten) where forgotten_id = event_id)"
 )
 READ_EVENTS = _batch(
     EVENT_COLUMNS,
@@ -127,8 +128,30 @@ def to_event(row: Sequence[Any]) -> Event:
 
 def to_call(row: Sequence[Any]) -> Call:
     """From the columns of `CALL_COLUMNS` and the text."""
-    id_, event_id, tracked_event, message_id, template_version, received_at_ms, source, options, text = row
-    return Call(id_, event_id, tracked_event, message_id, text, template_version, received_at_ms, source, options or "")
+    (
+        id_,
+        event_id,
+        tracked_event,
+        message_id,
+        template_version,
+        received_at_ms,
+        source,
+        options,
+        forgotten_at_ms,
+        text,
+    ) = row
+    return Call(
+        id_,
+        event_id,
+        tracked_event,
+        message_id,
+        text,
+        template_version,
+        received_at_ms,
+        source,
+        options or "",
+        forgotten_at_ms,
+    )
 
 
 def delivered(database: sqlite3.Connection, destination: str, message_ids: Sequence[str]) -> set[str]:

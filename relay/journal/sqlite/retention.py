@@ -10,12 +10,15 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
+from typing import NamedTuple
 
 import orjson
 
-from relay.journal.protocol import Dropped
+from relay.journal.protocol import Dropped, Emptied
 from relay.journal.sqlite.readers import Readers
 from relay.journal.sqlite.rows import LAST_ID, id_list
+from relay.journal.sqlite.showing import ATTEMPTS_OF_A_CALL, WIDEST_ATTEMPT
 from relay.journal.sqlite.writer import Writer
 
 _END = LAST_ID
@@ -24,10 +27,7 @@ _PAGES = 200
 _FREE_SHARE = 10
 """Free pages up to a tenth of the file stay in it for new rows."""
 
-OLD_EVENTS = """
-    select e.id, e.received_at_ms < :cutoff, (
-        e.received_at_ms < :cutoff
-        and exists (
+_FINISHED = """exists (
             select 1 from cursors r
             where r.stage = 'render:' || e.source and r.lane = e.lane and r.partition = e.partition
               and r.position >= e.id)
@@ -37,9 +37,17 @@ OLD_EVENTS = """
                 select d.position from cursors d
                 where d.stage = s.value and d.lane = c.lane and d.partition = c.partition), 0))
         and not exists (
-            select 1 from outcomes o where o.event_id = e.id and o.kind = 'dead' and o.at_ms >= :dead_cutoff))
+            select 1 from outcomes o where o.event_id = e.id and o.kind = 'dead' and o.at_ms >= :dead_cutoff)"""
+OLD_EVENTS = f"""
+    select e.id, e.received_at_ms < :cutoff, (e.received_at_ms < :cutoff and {_FINISHED})
     from events e where e.id > :after order by e.id limit :limit
-"""
+"""  # noqa: S608  only constants of this file
+# SQLite tells the length of a blob without reading it. An emptied event is not looked at any closer.
+OLD_BODIES = f"""
+    select e.id, e.received_at_ms < :cutoff, length(e.body) > 0,
+        (e.received_at_ms < :cutoff and length(e.body) > 0 and {_FINISHED})
+    from events e where e.id > :after order by e.id limit :limit
+"""  # noqa: S608  only constants of this file
 OLD_ATTEMPTS = """
     select a.id, a.started_at_ms < :cutoff, (
         a.started_at_ms < :cutoff
@@ -93,20 +101,49 @@ class Retention:
                 limit=limit,
             )
         )
-        events = await self._in_turn(_drop_events, expired.events)
-        await self._in_turn(_drop_attempts, expired.attempts)
+        events = await _in_turn(self._writer, _drop_events, expired.events)
+        await _in_turn(self._writer, _drop_attempts, expired.attempts)
         quarantined = await self._writer.write(lambda db: _drop_quarantined(db, quarantine_before_ms, limit))
         self._sweep = expired.then
         more_space = await self._writer.alone(_give_back)
         return Dropped(events, quarantined, expired.more or quarantined == limit or more_space)
 
-    async def _in_turn(self, drop: Callable[[str, sqlite3.Connection], int], ids: Sequence[int]) -> int:
-        """Delete in several transactions, so that what comes in meanwhile goes between."""
-        dropped = 0
-        for start in range(0, len(ids), _AT_ONCE):
-            chosen = id_list(ids[start : start + _AT_ONCE])
-            dropped += await self._writer.write(partial(drop, chosen))
-        return dropped
+
+class _Body(NamedTuple):
+    id: int
+    is_old: bool
+    has_body: bool
+    may_go: bool
+
+
+class BodyRetention:
+    """Passes through the old events again and again, but not through those in front that are all empty."""
+
+    def __init__(self, readers: Readers, writer: Writer) -> None:
+        self._readers = readers
+        self._writer = writer
+        self._after = self._all_empty = 0
+
+    async def step(self, *, before_ms: int, dead_before_ms: int, stages: Sequence[str], limit: int) -> Emptied:
+        rows = await self._readers.read(
+            lambda db: _find_bodies(db, self._after, before_ms, dead_before_ms, stages, limit)
+        )
+        emptied = await _in_turn(self._writer, _empty_events, [row.id for row in rows if row.may_go])
+        if self._after == self._all_empty:
+            done = list(takewhile(lambda row: row.is_old and (row.may_go or not row.has_body), rows))
+            self._all_empty = done[-1].id if done else self._all_empty
+        more = len(rows) == limit and bool(rows[-1].is_old)
+        self._after = rows[-1].id if more else self._all_empty
+        return Emptied(emptied, more)
+
+
+async def _in_turn(writer: Writer, drop: Callable[[str, sqlite3.Connection], int], ids: Sequence[int]) -> int:
+    """Delete in several transactions, so that what comes in meanwhile goes between."""
+    dropped = 0
+    for start in range(0, len(ids), _AT_ONCE):
+        chosen = id_list(ids[start : start + _AT_ONCE])
+        dropped += await writer.write(partial(drop, chosen))
+    return dropped
 
 
 def find_expired(
@@ -118,17 +155,28 @@ def find_expired(
     stages: Sequence[str],
     limit: int,
 ) -> Expired:
-    names: Mapping[str, int | str] = {
-        "cutoff": events_before_ms,
-        "dead_cutoff": dead_before_ms,
-        "stages": orjson.dumps([stage for stage in stages if stage.startswith("deliver:")]).decode(),
-        "limit": limit,
-    }
+    names = _names(events_before_ms, dead_before_ms, stages, limit)
     events, event = _look(database, OLD_EVENTS, {**names, "after": sweep.event}, limit)
     attempts, attempt = _look(database, OLD_ATTEMPTS, {**names, "after": sweep.attempt}, limit)
     then = Sweep(event, attempt)
     ended = then == Sweep(_END, _END)
     return Expired(events, attempts, Sweep() if ended else then, not ended)
+
+
+def _find_bodies(
+    database: sqlite3.Connection, after: int, before_ms: int, dead_before_ms: int, stages: Sequence[str], limit: int
+) -> list[_Body]:
+    names = {**_names(before_ms, dead_before_ms, stages, limit), "after": after}
+    return [_Body(*row) for row in database.execute(OLD_BODIES, names)]
+
+
+def _names(before_ms: int, dead_before_ms: int, stages: Sequence[str], limit: int) -> Mapping[str, int | str]:
+    return {
+        "cutoff": before_ms,
+        "dead_cutoff": dead_before_ms,
+        "stages": orjson.dumps([stage for stage in stages if stage.startswith("deliver:")]).decode(),
+        "limit": limit,
+    }
 
 
 def _look(
@@ -148,6 +196,22 @@ def _drop_events(chosen: str, database: sqlite3.Connection) -> int:
         database.execute(f"delete from {table} where event_id in (select value from json_each(?))", (chosen,))  # noqa: S608
     database.execute("delete from event_options where event in (select value from json_each(?))", (chosen,))
     return database.execute("delete from events where id in (select value from json_each(?))", (chosen,)).rowcount
+
+
+def _empty_events(chosen: str, database: sqlite3.Connection) -> int:
+    calls = database.execute(
+        "select lane, partition, id from calls where event_id in (select value from json_each(?))", (chosen,)
+    )
+    for lane, partition, call in calls.fetchall():
+        database.execute(
+            f"update attempts set request = '' where request <> '' and id in (select id {ATTEMPTS_OF_A_CALL})",  # noqa: S608
+            {"lane": lane, "partition": partition, "call": call, "widest": WIDEST_ATTEMPT},
+        )
+    database.execute("update calls set text = '' where event_id in (select value from json_each(?))", (chosen,))
+    database.execute("delete from fetched where event_id in (select value from json_each(?))", (chosen,))
+    return database.execute(
+        "update events set body = x'', headers = '{}' where id in (select value from json_each(?))", (chosen,)
+    ).rowcount
 
 
 def _drop_attempts(chosen: str, database: sqlite3.Connection) -> int:
