@@ -46,6 +46,7 @@ async def run_checks(checks: Sequence[Check], loaded: Loaded) -> list[Finding]:
 async def configuration(loaded: Loaded) -> Sequence[Finding]:
     """It was loaded, so it is valid; what remains is what is valid and still hardly meant."""
     from relay.settings.inspecting import PLACEHOLDER
+    from relay.settings.options import SegmentOptions
 
     options = loaded.options
 
@@ -61,7 +62,7 @@ async def configuration(loaded: Loaded) -> Sequence[Finding]:
                 text = "Accepts webhooks of anyone who knows the URL. Set a secret and leave `open` out."
                 yield Finding(f"sources.{name}", "warning", text)
         for name, destination in options.destinations.items():
-            if destination.write_key.get_secret_value() == PLACEHOLDER:
+            if isinstance(destination, SegmentOptions) and destination.write_key.get_secret_value() == PLACEHOLDER:
                 text = "The write key is the placeholder. Put in the real one."
                 yield Finding(f"destinations.{name}", "warning", text)
             if destination.mode == "test":

@@ -7,10 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 from relay.destinations.contract import Destination, Mapped
+from relay.destinations.http import Http
 from relay.destinations.segment import Segment
 from relay.settings.options import DestinationOptions
 
-_KINDS = (Segment,)
+_KINDS = (Http, Segment)
 
 KINDS: Mapping[str, Callable[[str, Any], Destination]] = MappingProxyType({kind.kind: kind for kind in _KINDS})
 MAPPED: Mapping[str, Mapped] = MappingProxyType({kind.kind: kind.mapped for kind in _KINDS})

@@ -1,16 +1,17 @@
-"""Every option: type, default, help; secrets are `SecretStr`. Declared here and in the two files beside, nowhere else.
+"""Every option: type, default, help; secrets are `SecretStr`. Declared here and in the files beside, nowhere else.
 
 The docs page, `relay config` and the environment names are derived from these models.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
 from relay.settings.declared_options import DeclaredOptions
-from relay.settings.destination_options import DestinationOptions, SegmentOptions
+from relay.settings.http_options import HttpOptions
+from relay.settings.segment_options import SegmentOptions
 from relay.settings.source_options import CommerceOptions, ElasticPathOptions, SourceOptions, TrackingOptions
 from relay.settings.values import Options, PositiveInt, Seconds, journal_url
 
@@ -19,11 +20,16 @@ __all__ = [
     "DeclaredOptions",
     "DestinationOptions",
     "ElasticPathOptions",
+    "HttpOptions",
     "RelayOptions",
     "SegmentOptions",
     "SourceOptions",
     "TrackingOptions",
 ]
+
+
+DestinationOptions: TypeAlias = Annotated[HttpOptions | SegmentOptions, Field(discriminator="kind")]
+"""One model a kind."""
 
 
 class ServerOptions(Options):

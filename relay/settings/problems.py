@@ -108,7 +108,7 @@ def _problem(kind: str, detail: Mapping[str, Any], data: Mapping[str, Any]) -> P
     if kind == "value_error":
         return unfit(path, field, detail["input"], str(detail["ctx"]["error"]))
     in_list = field is not None and is_list(field) and option != path
-    return unfit(path, field, detail["input"], "text" if in_list else "")
+    return unfit(path, field, detail["input"], "text" if in_list or kind == "string_type" else "")
 
 
 def _path(location: tuple[int | str, ...]) -> KeyPath:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -41,6 +42,12 @@ def make_call(body: JsonObject | None = None, *, message_id: str = "0f" * 16) ->
         template_version="v1",
         received_at_ms=NOW_MS,
     )
+
+
+def records_of(destination: Destination, call: Call, mapped: Sequence[JsonObject]) -> Sequence[Record]:
+    made = destination.records(call, mapped, now_ms=NOW_MS)
+    assert not isinstance(made, Unfit), made
+    return made
 
 
 def record_of(destination: Destination, call: Call) -> Record | Unfit:

@@ -8,7 +8,7 @@ import pytest
 
 from relay.codes import RelayError
 from relay.settings.loading import Loaded, load
-from relay.settings.options import ElasticPathOptions, RelayOptions
+from relay.settings.options import ElasticPathOptions, RelayOptions, SegmentOptions
 from tests.settings.conftest import Loads
 
 WHOLE = """
@@ -77,8 +77,10 @@ def test_the_environment_beats_the_file_value_by_value(loads: Loads) -> None:
     assert tracking.customer_created == ["a.b", "c.d"]
     assert tracking.order_completed == ["order.fulfilled"]
     assert loaded.options.destinations["segment"].mode == "test"
-    assert loaded.options.destinations["segment"].gzip is True
-    assert loaded.options.destinations["segment"].write_key.get_secret_value() == "key"
+    segment = loaded.options.destinations["segment"]
+    assert isinstance(segment, SegmentOptions)
+    assert segment.gzip is True
+    assert segment.write_key.get_secret_value() == "key"
     assert loaded.origins["server.port"] == "RELAY_SERVER__PORT"
     assert loaded.origins["destinations.segment.mode"] == "RELAY_DESTINATIONS__SEGMENT"
     assert loaded.origins["destinations.segment.gzip"] == "RELAY_DESTINATIONS__SEGMENT__GZIP"

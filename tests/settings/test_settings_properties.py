@@ -24,6 +24,7 @@ WORDS = sorted(
         "shopify",
         "stripe",
         "declared",
+        "http",
         "segment",
         "my-shop",
         "<name>",
@@ -47,7 +48,7 @@ trees = st.recursive(
 SECTIONS = list(RelayOptions.model_fields)
 tables = st.dictionaries(st.sampled_from(SECTIONS) | st.sampled_from(WORDS), trees, max_size=4)
 entries = st.dictionaries(
-    st.sampled_from(["elasticpath", "shopify", "stripe", "segment", "my-shop"]),
+    st.sampled_from(["elasticpath", "shopify", "stripe", "http", "segment", "my-shop"]),
     st.dictionaries(st.sampled_from(WORDS), trees, max_size=5),
     max_size=3,
 )
@@ -99,8 +100,10 @@ def test_options_or_a_relay_error(
 
 
 PLACES = [row.name.replace("<name>", row.variant.replace("declared", "stripe")).split(".") for row in describe()]
-FREE = ("settings", "tracking")
-"""Tables of a declared platform that take any name."""
+FREE = (("stripe", "settings"), ("stripe", "tracking"), ("http", "headers"), ("http", "query"))
+"""Tables that take any name."""
+DESTINATIONS = {"http": {"url": "https://a.b"}, "segment": {"write_key": "k"}}
+"""Of each kind one that is complete."""
 
 
 @settings(max_examples=200)
@@ -109,7 +112,7 @@ def test_one_value_is_taken_or_told_by_its_name(file: Path, place: list[str], va
     commerce = {"base_url": "https://a.b", "client_id": "c", "client_secret": "d"}
     sources: dict[str, Any] = {"elasticpath": {"secret": "s", "commerce": commerce}, "shopify": {"secret": "s"}}
     sources["stripe"] = {"secret": "s", "commerce": {"base_url": "https://a.b", "token": "t"}}
-    data: dict[str, Any] = {"sources": sources, "destinations": {"segment": {"write_key": "k"}}}
+    data: dict[str, Any] = {"sources": sources, "destinations": {name: {**of} for name, of in DESTINATIONS.items()}}
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     environ = {"RELAY_" + "__".join(place).upper(): text} if by_variable else {}
     table = data
@@ -125,7 +128,7 @@ def test_one_value_is_taken_or_told_by_its_name(file: Path, place: list[str], va
     else:
         shown_by_name = {name: shown(item) for name, item in values(loaded.options)}
         assert json.dumps(shown_by_name)
-        if place[1] == "stripe" and place[-1] in FREE:
+        if (place[1], place[-1]) in FREE:
             return
         origin = loaded.origins[".".join(place)]
         empty = text == "{}"
@@ -146,6 +149,9 @@ SECRET_PLACES = [
     ("destinations", "segment", "writekey"),
     ("destinations", "segment"),
     ("destinations", "a", "write_key"),
+    ("destinations", "http", "bearer_token"),
+    ("destinations", "http", "headers"),
+    ("destinations", "http", "query"),
     ("sources", "elasticpath", "secret"),
     ("sources", "elasticpath", "secrets"),
     ("sources", "shopify", "secret"),
