@@ -228,7 +228,12 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
         intake = Intake(journal, sources, wakeups, metrics, now_ms, verifier(loaded, lasting=True))
         limits = options.retention
         keep = Keep(limits.events_days, limits.dead_days, limits.quarantine_days, limits.bodies_days)
-        webhooks = Webhooks(intake, wakeups, max_body_bytes=options.server.max_body_bytes)
+        webhooks = Webhooks(
+            intake,
+            wakeups,
+            max_body_bytes=options.server.max_body_bytes,
+            trusted_proxies=options.server.trusted_proxies,
+        )
         health = Health(standing.readiness, metrics)
         yield Relay(
             options=options,

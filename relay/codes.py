@@ -47,6 +47,10 @@ CODES: dict[str, Code] = {
         "The webhook's secret or signature is not one of the configured.",
         "Compare the platform's secret with sources.<name>.secret.",
     ),
+    "sender_refused": Code(
+        "The webhook came from an address that the platform does not send from.",
+        "Behind a proxy, name it in server.trusted_proxies; else compare the address in quarantine with the networks.",
+    ),
     "signature_expired": Code(
         "The webhook was signed too long ago, or in the future.", "Set the relay's clock; the platform sends again."
     ),

@@ -49,10 +49,14 @@ class VerdictKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One HTTP request as it came. Header names are lower case; the body is already un-gzipped."""
+    """One HTTP request as it came. Header names are lower case; the body is already un-gzipped.
+
+    ``client`` is the IP address that sent it, as far as trusted proxies tell; empty when it is not known.
+    """
 
     headers: Mapping[str, str]
     body: bytes
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class _Token:
 
 
 class Completer:
-    """One source's commerce connection. Calls ``base_url`` and nothing else."""
+    """One source's commerce connection. Calls ``base_url`` and the credentials' ``token_url``, and nothing else."""
 
     def __init__(
         self,
@@ -118,10 +118,10 @@ class Completer:
         if not path.startswith("/"):
             raise ValueError(f"a lookup's path must begin with a slash: {path!r}")
         token = await self._signed_in(refused=None)
-        answer = await self._send("GET", path, self._headers(token))
+        answer = await self._send("GET", self._base_url + path, self._headers(token))
         if answer.status == 401 and token is not None:
             token = await self._signed_in(refused=token)
-            answer = await self._send("GET", path, self._headers(token))
+            answer = await self._send("GET", self._base_url + path, self._headers(token))
         return answer
 
     def _headers(self, token: _Token | None) -> dict[str, str]:
@@ -132,18 +132,21 @@ class Completer:
 
     async def _signed_in(self, *, refused: _Token | None) -> _Token | None:
         """A token that is good and not the refused one; those who wait for it share one request."""
-        if self._credentials.token_path is None:
+        credentials = self._credentials
+        if credentials.token_url is None and credentials.token_path is None:
             return None
+        address = credentials.token_url or f"{self._base_url}{credentials.token_path}"
         async with self._signing_in:
             token = self._token
             if token is None or token is refused or self._now_ms() >= token.until_ms:
-                self._token = token = await self._sign_in(self._credentials.token_path)
+                self._token = token = await self._sign_in(address)
             return token
 
-    async def _sign_in(self, path: str) -> _Token:
+    async def _sign_in(self, address: str) -> _Token:
         """OAuth 2 client credentials (RFC 6749, 4.4)."""
+        form = urlencode(self._credentials.token_form).encode()
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-        answer = await self._send("POST", path, headers, urlencode(self._credentials.token_form).encode())
+        answer = await self._send("POST", address, {**headers, **self._credentials.token_headers}, form)
         self._raise_for_all("signing in", answer)
         if not 200 <= answer.status < 300:
             raise CompletionWaits("completion_refused", f"signing in: the platform answers {answer.status}")
@@ -156,9 +159,9 @@ class Completer:
         life_s = float(expires_in_s) if isinstance(expires_in_s, int | float) else 2 * EXPIRY_MARGIN_S
         return _Token(f"Bearer {token}", self._now_ms() + int(1000 * max(life_s - EXPIRY_MARGIN_S, life_s / 2)))
 
-    async def _send(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+    async def _send(self, method: str, address: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         await self._pace.turn()
-        request = Request(method, self._base_url + path, headers, body, shown_body=b"")
+        request = Request(method, address, headers, body, shown_body=b"")
         return await self._door.send(request, timeout_s=self._timeout_s, max_answer_bytes=MAX_DOCUMENT_BYTES)
 
     def _raise_for_all(self, name: str, answer: Answer) -> None:

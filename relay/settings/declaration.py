@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from relay.settings.values import Options, Seconds, TopicChoice, one_or_many, url_path
+from relay.settings.values import Network, Options, Seconds, TopicChoice, one_or_many, url_path
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 LONGEST_EXPRESSION = 2_000
@@ -98,16 +98,26 @@ class BasicScheme(Options):
     scheme: Literal["basic"]
 
 
-Scheme: TypeAlias = Annotated[
-    HmacScheme | StandardWebhooksScheme | HeaderScheme | BasicScheme, Field(discriminator="scheme")
-]
+class AddressScheme(Options):
+    """Where the webhook comes from: no secret is needed. Behind a proxy, see `server.trusted_proxies`."""
+
+    scheme: Literal["addresses"]
+    networks: list[Network] = Field(
+        min_length=1, description="Networks and addresses that the platform sends from; a source may name others."
+    )
+
+
+AnyScheme: TypeAlias = HmacScheme | StandardWebhooksScheme | HeaderScheme | BasicScheme | AddressScheme
+Scheme: TypeAlias = Annotated[AnyScheme, Field(discriminator="scheme")]
 
 
 class Unwrap(Options):
     """A queue's envelope around the platform's body."""
 
-    at: str = Field(description="Path to the text that holds the body.")
-    encoding: Literal["text", "base64"] = Field("text", description="How the body is written there.")
+    at: str = Field(description="Path to the body in it.")
+    encoding: Literal["text", "base64", "object"] = Field(
+        "text", description="How the body is written there: JSON as text, the same in base64, or as it is."
+    )
 
 
 class EventDeclaration(Options):
@@ -132,11 +142,23 @@ class LookupDeclaration(Options):
     topics: TopicChoice = Field(description="Topics it is fetched for.")
     path: Annotated[str, AfterValidator(url_path)] = Field(description="Below base_url; `{data.id}` is filled in.")
     into: str = Field(description="Path in the body where templates find it.")
+    unless: str | None = Field(None, description="Not fetched when this gives something of the body.")
     optional: bool = Field(False, description="Go on without it when the platform has none.")
 
 
 class CommerceDeclaration(Options):
-    headers: dict[str, str] = Field(description="Sent with every request; `{token}` is the source's token.")
+    """The platform's API, to complete webhooks from."""
+
+    sign_in: Literal["token", "client_credentials"] = Field(
+        "token",
+        description=(
+            "`token`: the source's token goes into `headers`. `client_credentials`: OAuth 2, with the source's"
+            " client id and secret as Basic at its `token_url`."
+        ),
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="Sent with every request; `{token}` is the source's token."
+    )
     probe_path: Annotated[str, AfterValidator(url_path)] = Field("/", description="What `relay check` reads.")
 
 
@@ -157,6 +179,10 @@ class Declaration(Options):
             raise ValueError("`lookups` together with a table [commerce]")
         return self
 
+    def needs_secret(self) -> bool:
+        """Whether no webhook can prove itself without one."""
+        return not any(isinstance(scheme, AddressScheme) for scheme in self.authentication)
+
     def expressions(self) -> Sequence[tuple[str, str]]:
         """Every expression with the option it is in."""
         event = self.event
@@ -164,4 +190,5 @@ class Declaration(Options):
         named += [("event.keys", event.keys), *((f"event.entity.{kind}", of) for kind, of in event.entity.items())]
         named += [("unwrap.at", [unwrap.at for unwrap in self.unwrap])]
         named += [("lookups.path", PLACEHOLDER.findall(lookup.path)) for lookup in self.lookups]
+        named += [("lookups.unless", [lookup.unless for lookup in self.lookups if lookup.unless])]
         return [(option, expression) for option, texts in named for expression in texts or ()]

@@ -82,7 +82,7 @@ def _said(detail: Any, keys: tuple[str, ...]) -> str:
     return message[0].lower() + message[1:]
 
 
-_SCHEMES = ("hmac", "standard-webhooks", "header", "basic")
+_SCHEMES = ("hmac", "standard-webhooks", "header", "basic", "addresses")
 
 
 def _known(location: tuple[int | str, ...]) -> list[str]:

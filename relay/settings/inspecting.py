@@ -24,8 +24,8 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]|_(?!_)){0,62}")
 _NO = {"false", "0", "no", "off", "n", "f"}
 
 
-def inspect(data: dict[str, Any], declared: Collection[str]) -> list[Problem]:
-    """Problems of ``data``; ``declared`` are the platforms without code of their own.
+def inspect(data: dict[str, Any], declared: Collection[str], secretless: Collection[str] = ()) -> list[Problem]:
+    """Problems of ``data``; ``declared`` are the platforms without code of their own, ``secretless`` need no secret.
 
     Sets the platform or kind of an entry that is named after one; drops an entry without.
     """
@@ -35,14 +35,18 @@ def inspect(data: dict[str, Any], declared: Collection[str]) -> list[Problem]:
         entries = data.get(table)
         if models and isinstance(entries, dict):
             for name in list(entries):
-                problems += _entry((table, name), entries, models, declared)
+                problems += _entry((table, name), entries, models, declared, secretless)
         elif model := submodel(field):
             problems += _values((table,), entries, model)
     return problems
 
 
 def _entry(
-    path: KeyPath, entries: dict[str, Any], models: dict[str, type[BaseModel]], declared: Collection[str]
+    path: KeyPath,
+    entries: dict[str, Any],
+    models: dict[str, type[BaseModel]],
+    declared: Collection[str],
+    secretless: Collection[str],
 ) -> Iterator[Problem]:
     name = path[-1]
     entry = entries[name]
@@ -65,7 +69,8 @@ def _entry(
             del entries[name]
             return
         yield from _values(path, entry, model)
-        yield from _guarded(path, entry, model)
+        if kind not in secretless:
+            yield from _guarded(path, entry, model)
         yield from _placeholder(path, entry)
 
 

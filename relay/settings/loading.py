@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from relay.settings import environment, reading
 from relay.settings.declarations import read_declarations
+from relay.settings.declared_options import DeclaredCommerceOptions, DeclaredOptions
 from relay.settings.describing import ENV_PREFIX, describe, values
 from relay.settings.environment import Variable
 from relay.settings.inspecting import inspect
 from relay.settings.options import RelayOptions
 from relay.settings.packaged import CONTEXT, Declarations, packaged_declarations
-from relay.settings.problems import ConfigurationError, Problem, dotted, problems_of
+from relay.settings.problems import ConfigurationError, Problem, dotted, not_set, problems_of
 from relay.settings.source_options import WITH_CODE
 from relay.settings.suggesting import closest
 from relay.settings.tables import KeyPath, variants
@@ -52,17 +53,27 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         pieces.add(variable)
     base = (found.parent if found else Path()).absolute()
     declarations, broken = read_declarations(base / _overlay(pieces.data), WITH_CODE)
+    secretless = [name for name, declaration in declarations.items() if not declaration.needs_secret()]
     # A platform that is declared badly is known nevertheless: one problem is enough.
-    problems = [*pieces.problems, *inspect(pieces.data, {*declarations, *broken})]
+    problems = [*pieces.problems, *inspect(pieces.data, {*declarations, *broken}, secretless)]
     problems += [problem for found_in in broken.values() for problem in found_in]
     try:
         options = RelayOptions.model_validate(pieces.data, context={CONTEXT: declarations})
     except ValidationError as error:
         problems = _once([*problems, *problems_of(error, pieces.data)])
         raise ConfigurationError(problems, pieces.places()) from None  # pydantic's own text may quote a secret
+    problems += _missing_in_commerce(options)
     if problems:
         raise ConfigurationError(problems, pieces.places())
     return Loaded(_whole_paths(options, base), found, base, pieces.origins(options), declarations)
+
+
+def _missing_in_commerce(options: RelayOptions) -> Iterator[Problem]:
+    for name, source in options.sources.items():
+        if isinstance(source, DeclaredOptions):
+            for option in source.missing_commerce():
+                help_text = DeclaredCommerceOptions.model_fields[option].description or ""
+                yield not_set(("sources", name, "commerce", option), f"{source.platform} needs it. {help_text}")
 
 
 class _Pieces:

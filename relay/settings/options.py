@@ -13,7 +13,7 @@ from relay.settings.declared_options import DeclaredOptions
 from relay.settings.http_options import HttpOptions
 from relay.settings.segment_options import SegmentOptions
 from relay.settings.source_options import CommerceOptions, ElasticPathOptions, SourceOptions, TrackingOptions
-from relay.settings.values import Options, PositiveInt, Seconds, journal_url
+from relay.settings.values import Network, Options, PositiveInt, Seconds, journal_url
 
 __all__ = [
     "CommerceOptions",
@@ -35,6 +35,10 @@ DestinationOptions: TypeAlias = Annotated[HttpOptions | SegmentOptions, Field(di
 class ServerOptions(Options):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    trusted_proxies: list[Network] = Field(
+        default_factory=list,
+        description="Networks of proxies that are believed what `X-Forwarded-For` says; without any, nobody is.",
+    )
     max_body_bytes: PositiveInt = Field(6 * 1024 * 1024, description="A larger webhook is answered 413.")
     shutdown_s: Seconds = Field(10.0, description="How long SIGTERM waits for work in hand.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -43,6 +44,15 @@ def _web_address(address: str) -> str:
     return address
 
 
+def _network(text: str) -> str:
+    """An IP network, or a single address."""
+    try:
+        ip_network(text)
+    except ValueError:
+        raise ValueError("a network such as 203.0.113.0/24, or an address") from None
+    return text
+
+
 def url_path(text: str) -> str:
     """Of a URL."""
     if not text.startswith("/") or any(c.isspace() for c in text):
@@ -59,4 +69,5 @@ def journal_url(url: str) -> str:
 
 Secrets = Annotated[list[SecretStr], BeforeValidator(one_or_many)]
 TopicChoice = Annotated[Topics, BeforeValidator(one_or_many)]
+Network = Annotated[str, AfterValidator(_network)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]

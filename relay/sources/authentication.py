@@ -9,6 +9,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Sequence
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol, Self
 
 from relay.codes import RelayError
@@ -19,6 +20,7 @@ from relay.sources.signing import header_secret, secret_matches
 
 MOST_SIGNATURES = 16
 """Of one header; a platform that changes its secret sends two."""
+BASIC_CHALLENGE = 'Basic realm="webhooks", charset="UTF-8"'
 _MILLISECONDS_FROM = 10**11
 
 
@@ -39,6 +41,7 @@ class AnyCheck:
 
     def __init__(self, checks: Sequence[Check]) -> None:
         self._checks = checks
+        self.by_address = any(isinstance(check, AddressCheck) for check in checks)
         self.signed_by = [header for check in checks for header in check.signed_by]
         self.accepted = [secret for check in checks if isinstance(check, PresentedCheck) for secret in check.accepted]
 
@@ -54,8 +57,36 @@ class AnyCheck:
                 refusals.append(refusal)
             else:
                 return
-        found = [refusal for refusal in refusals if refusal.code != "signature_missing"]
-        raise (found or refusals)[0]
+        told = min(refusals, key=lambda refusal: _TOLD_LAST.get(refusal.code, 0))
+        if told.code in _TOLD_LAST:
+            told.challenge = next(filter(None, (refusal.challenge for refusal in refusals)), "")
+        raise told
+
+
+_TOLD_LAST = {"sender_refused": 1, "signature_missing": 2}
+"""Refusals of a webhook that shows no secret, which another check may have seen."""
+
+
+class AddressCheck:
+    """The webhook comes from one of the networks, and is not signed."""
+
+    signed_by: Sequence[str] = ()
+
+    def __init__(self, networks: Sequence[str]) -> None:
+        self._networks = [ip_network(network) for network in networks]
+
+    def presented(self, webhook: Webhook) -> str:
+        return ""
+
+    def check(self, webhook: Webhook, *, now_ms: int) -> None:
+        try:
+            address = ip_address(webhook.client)
+        except ValueError:
+            raise Refused("sender_refused", "the client's address is not known") from None
+        if isinstance(address, IPv6Address):
+            address = address.ipv4_mapped or address
+        if not any(address in network for network in self._networks):
+            raise Refused("sender_refused", f"{address} is in none of the networks")
 
 
 class PresentedCheck:
@@ -77,6 +108,20 @@ class PresentedCheck:
         present(webhook, self._header)
         if not secret_matches(self.presented(webhook), self.accepted):
             raise Refused("signature_mismatch", f"the secret in {self._header} is not one of the configured")
+
+
+class BasicCheck(PresentedCheck):
+    """HTTP Basic (RFC 7617). Amazon SNS shows its password only to a server that asks for it."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        """Of secrets ``user:password``."""
+        encoded = [base64.b64encode(secret.encode()).decode() for secret in secrets]
+        super().__init__("authorization", "Basic ", encoded)
+
+    def check(self, webhook: Webhook, *, now_ms: int) -> None:
+        if not webhook.headers.get("authorization", "").strip():
+            raise Refused("signature_missing", "there is no authorization header", BASIC_CHALLENGE)
+        super().check(webhook, now_ms=now_ms)
 
 
 class StandardWebhooksCheck:

@@ -14,13 +14,15 @@ from relay.model import Event, Json, JsonObject, PrivacyRequest, Quarantined, Re
 class Refused(Exception):
     """The one error of `Source.receive`, whatever the bytes and headers.
 
-    ``code`` is a key of `relay.codes.CODES`; ``detail`` says what was wrong, without secrets.
+    ``code`` is a key of `relay.codes.CODES`; ``detail`` says what was wrong, without secrets. ``challenge`` is what to
+    ask for in ``WWW-Authenticate``, of a client that shows its password only when asked (RFC 7235).
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, challenge: str = "") -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
+        self.challenge = challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,15 @@ class Lookup:
 class Credentials:
     """How the commerce connection signs in: fixed headers, or OAuth 2 client credentials.
 
-    ``probe_path`` is a cheap document that `relay check` reads to try the connection.
+    The token is asked for at ``token_path`` below the base URL, or at ``token_url``, a whole address that the user
+    configured. ``probe_path`` is a cheap document that `relay check` reads to try the connection.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     token_path: str | None = None
+    token_url: str | None = None
     token_form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     probe_path: str = "/"
 
 

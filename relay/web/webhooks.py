@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -13,12 +15,14 @@ from relay.pipeline.intake import Intake
 from relay.pipeline.wakeups import Wakeups
 from relay.sources.contract import Refused
 from relay.web import bodies
+from relay.web.clients import Clients
 
 RETRY_AFTER_S = 5
 STATUS = {
     "signature_missing": 401,
     "signature_mismatch": 401,
     "signature_expired": 401,
+    "sender_refused": 403,
     "media_type": 415,
     "body_encoding": 415,
 }
@@ -29,8 +33,11 @@ NOT_JSON = ("application/x-www-form-urlencoded", "multipart/", "text/", "applica
 class Webhooks:
     """The webhook endpoint, for all sources."""
 
-    def __init__(self, intake: Intake, wakeups: Wakeups, *, max_body_bytes: int) -> None:
+    def __init__(
+        self, intake: Intake, wakeups: Wakeups, *, max_body_bytes: int, trusted_proxies: Sequence[str] = ()
+    ) -> None:
         self._intake = intake
+        self._clients = Clients(trusted_proxies)
         self._wakeups = wakeups
         self._max_body_bytes = max_body_bytes
         self._log = logs.get("intake")
@@ -51,7 +58,10 @@ class Webhooks:
             return Response(status_code=400)
         except Refused as error:
             self._log.warning("webhook_refused", source=source, code=error.code, detail=error.detail)
-            return refusal(STATUS.get(error.code, 400), error.code)
+            answer = refusal(STATUS.get(error.code, 400), error.code)
+            if error.challenge:
+                answer.headers["WWW-Authenticate"] = error.challenge
+            return answer
         except JournalUnavailable as error:
             self._log.error("journal_unavailable", source=source, detail=str(error))
             return unavailable("journal_unavailable")
@@ -59,15 +69,16 @@ class Webhooks:
     async def _take(self, source: str, request: Request) -> Response:
         raw = await bodies.read(request, self._max_body_bytes)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+        client = self._clients.address(request.scope.get("client"), headers.get("x-forwarded-for", ""))
         encoding = headers.get("content-encoding", "")
         if encoding:
             try:
                 raw = bodies.decoded(raw, encoding, self._max_body_bytes)
             except Refused as error:
-                await self._intake.refuse(source, Webhook(headers, raw), error)
+                await self._intake.refuse(source, Webhook(headers, raw, client), error)
                 raise
         try:
-            appended = await self._intake.take(source, Webhook(headers, raw))
+            appended = await self._intake.take(source, Webhook(headers, raw, client))
         except Refused as error:
             if error.code == "body_not_json" and headers.get("content-type", "").lower().startswith(NOT_JSON):
                 raise Refused("media_type", error.detail) from error

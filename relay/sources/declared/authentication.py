@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
 
 from relay.model import Webhook
 from relay.settings.declaration import (
     PLACEHOLDER,
-    BasicScheme,
+    AddressScheme,
+    AnyScheme,
     HeaderScheme,
     HmacScheme,
     StandardWebhooksScheme,
 )
 from relay.sources.authentication import (
     MOST_SIGNATURES,
+    AddressCheck,
+    BasicCheck,
     Check,
     PresentedCheck,
     StandardWebhooksCheck,
@@ -27,10 +29,11 @@ from relay.sources.authentication import (
 )
 
 
-def build_check(
-    scheme: HmacScheme | StandardWebhooksScheme | HeaderScheme | BasicScheme, secrets: Sequence[str]
-) -> Check:
-    """Raises RelayError `config_invalid` for a secret of another form than the scheme's."""
+def build_check(scheme: AnyScheme, secrets: Sequence[str], networks: Sequence[str] = ()) -> Check:
+    """``networks`` are the source's own, instead of the scheme's.
+
+    Raises RelayError `config_invalid` for a secret of another form than the scheme's.
+    """
     if isinstance(scheme, HmacScheme):
         return HmacCheck(scheme, secrets)
     if isinstance(scheme, StandardWebhooksScheme):
@@ -38,8 +41,9 @@ def build_check(
         return StandardWebhooksCheck.of(secrets, headers=headers, tolerance_s=scheme.tolerance_s)
     if isinstance(scheme, HeaderScheme):
         return PresentedCheck(scheme.header, scheme.prefix, secrets)
-    encoded = [base64.b64encode(secret.encode()).decode() for secret in secrets]
-    return PresentedCheck("authorization", "Basic ", encoded)
+    if isinstance(scheme, AddressScheme):
+        return AddressCheck(networks or scheme.networks)
+    return BasicCheck(secrets)
 
 
 class HmacCheck:

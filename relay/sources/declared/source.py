@@ -23,6 +23,8 @@ from relay.sources.declared.expressions import Expression, Reading
 from relay.sources.fields import instant_ms, text
 from relay.sources.redaction import Secret
 
+CLIENT = ":client"
+"""Under this name, which no header can have, quarantine keeps the address a webhook came from."""
 KEPT_HEADERS = ("content-type", "user-agent")
 
 
@@ -38,7 +40,9 @@ class DeclaredSource(Source):
         self._evaluator = evaluator
         self._commerce = options.commerce
         self._secrets = [Secret.of(secret) for secret in secrets]
-        self._check = AnyCheck([build_check(scheme, secrets) for scheme in declaration.authentication])
+        self._check = AnyCheck(
+            [build_check(scheme, secrets, options.networks) for scheme in declaration.authentication]
+        )
         self._accepted = self._check.accepted
         self._open = options.open
         event = declaration.event
@@ -80,17 +84,18 @@ class DeclaredSource(Source):
         )
 
     def strip(self, webhook: Webhook) -> Webhook:
-        return Webhook(
-            redaction.quarantine_headers(webhook.headers, self._secrets, self._check.signed_by),
-            redaction.quarantine_body(webhook.body, self._secrets),
-        )
+        headers = redaction.quarantine_headers(webhook.headers, self._secrets, self._check.signed_by)
+        if self._check.by_address:
+            headers = {**headers, CLIENT: webhook.client}
+        return Webhook(headers, redaction.quarantine_body(webhook.body, self._secrets), webhook.client)
 
     def presented(self, webhook: Webhook) -> str:
         return self._check.presented(webhook)
 
     def recheck(self, item: Quarantined, was_presented: Callable[[str], bool]) -> Received:
         """A secret that was presented is known again by ``was_presented``; a signature is computed anew."""
-        webhook = Webhook(orjson.loads(item.headers), item.body)
+        headers = orjson.loads(item.headers)
+        webhook = Webhook(headers, item.body, headers.get(CLIENT, "") if self._check.by_address else "")
         if not self._open and not any(was_presented(secret) for secret in self._accepted):
             self._check.check(webhook, now_ms=item.received_at_ms)
         return self._filed(webhook)
@@ -112,7 +117,8 @@ class DeclaredSource(Source):
         except ValueError:
             # Rendering meets the same error, and says so.
             return ()
-        filled = ((lookup, self._filled(lookup.path, reading)) for lookup in wanted)
+        lacking = [one for one in wanted if not (one.unless and reading.value(Expression.of(one.unless)))]
+        filled = ((lookup, self._filled(lookup.path, reading)) for lookup in lacking)
         return [Lookup(lookup.name, path, lookup.optional) for lookup, path in filled if path is not None]
 
     def keys(self, document: JsonObject) -> Sequence[str]:
@@ -123,11 +129,21 @@ class DeclaredSource(Source):
 
     def credentials(self) -> Credentials | None:
         declared = self._declaration.commerce
-        if self._commerce is None or declared is None:
+        given = self._commerce
+        if given is None or declared is None:
             return None
-        token = self._commerce.token.get_secret_value()
+        token = given.token.get_secret_value() if given.token else ""
         headers = {name: value.replace("{token}", token) for name, value in declared.headers.items()}
-        return Credentials(headers=headers, probe_path=declared.probe_path)
+        if declared.sign_in == "token":
+            return Credentials(headers=headers, probe_path=declared.probe_path)
+        client = f"{given.client_id}:{given.client_secret.get_secret_value() if given.client_secret else ''}"
+        return Credentials(
+            headers=headers,
+            token_url=given.token_url,
+            token_form={"grant_type": "client_credentials"},
+            token_headers={"Authorization": f"Basic {base64.b64encode(client.encode()).decode()}"},
+            probe_path=declared.probe_path,
+        )
 
     def _reading(self, document: JsonObject, headers: Mapping[str, str]) -> Reading:
         return Reading(document, headers, self._evaluator)
@@ -147,7 +163,9 @@ class DeclaredSource(Source):
         """What is in a queue's envelope; the document itself when it is in none."""
         for expression, encoding in self._unwraps:
             content = self._reading(document, {}).value(expression)
-            if isinstance(content, str):
+            if encoding == "object" and isinstance(content, dict):
+                return content
+            if encoding != "object" and isinstance(content, str):
                 try:
                     raw = base64.b64decode(content, validate=True) if encoding == "base64" else content.encode()
                     return _object(json_text.parse_exact(raw))
