@@ -34,6 +34,7 @@ from relay.pipeline.reloading import Reloading
 from relay.pipeline.render import RenderLine
 from relay.pipeline.render_process import RenderProcess
 from relay.pipeline.retention import Keep, Retention
+from relay.pipeline.source_states import SourceWatch
 from relay.pipeline.standing import Standing
 from relay.pipeline.supervising import supervise
 from relay.pipeline.verifying import KEY_BYTES, Verifier
@@ -118,6 +119,7 @@ class Relay:
     gates: Sequence[LineGate]
     reloading: Reloading
     retention: Retention
+    source_watch: SourceWatch
     server: server.Server
     url: str
 
@@ -130,6 +132,7 @@ class Relay:
             for name, delivery in self.deliveries.items():
                 work.append(group.create_task(supervise(deliver_stage(name), delivery.run, self.wakeups)))
             work.append(group.create_task(supervise("retention", self.retention.run, self.wakeups)))
+            work.append(group.create_task(supervise("sources", self.source_watch.run, self.wakeups)))
             work.append(group.create_task(supervise("templates", self.reloading.run, self.wakeups)))
             work.append(group.create_task(watch(self.journal, self.wakeups, self.gates)))
             logs.get("relay").info("ready", url=self.url)
@@ -187,8 +190,11 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
         stages = [*map(render_stage, render_names), *map(deliver_stage, options.destinations)]
         folder = Path(options.templates.folder)
         reloading = Reloading(library, folder, lambda snapshot: renderer.tell(Hello(options, snapshot)), wakeups)
-        standing = Standing(journal, gates, stages, lambda: reloading.problems, wakeups, now_ms)
-        metrics = Metrics(standing.backlogs, standing.closed_gates, standing.template_problems, now_ms)
+        source_watch = SourceWatch(journal, list(options.sources), wakeups, now_ms)
+        standing = Standing(journal, gates, stages, lambda: reloading.problems, source_watch.states, wakeups, now_ms)
+        metrics = Metrics(
+            standing.backlogs, standing.closed_gates, source_watch.states, standing.template_problems, now_ms
+        )
         commits.append(metrics.commit)
 
         def gate(name: str) -> LineGate:
@@ -246,6 +252,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
             gates=list(gates.values()),
             reloading=reloading,
             retention=Retention(journal, keep, stages, wakeups, now_ms),
+            source_watch=source_watch,
             server=server.Server(Site(webhooks, health), listener, shutdown_s=options.server.shutdown_s),
             url=server.url(listener),
         )

@@ -64,6 +64,10 @@ CODES: dict[str, Code] = {
     "topic_missing": Code(
         "The webhook does not say what happened.", "Check that the URL is registered for webhooks of this platform."
     ),
+    "source_quiet": Code(
+        "Nothing has come from the source for much longer than is usual at this time.",
+        "Look at the webhook in the platform: some switch one off after failures. `relay sources` tells more.",
+    ),
     "stopping": Code("The relay is shutting down.", "The platform will retry."),
     # -- rendering
     "no_tracked_event": Code(

@@ -164,6 +164,7 @@ async def test_the_metrics_table_is_complete(tmp_path: Path) -> None:
         posted = await client.post("/webhooks/elasticpath", content=EXAMPLE.read_bytes(), headers=HEADERS)
         assert posted.status_code == 200
         await drained(relay)
+        assert (await client.post("/webhooks/elasticpath", content=b"{}")).status_code == 401
         relay.metrics.warned("elasticpath", "order_completed", "guard_spec")
         await client.get("/metrics")
         families = list(relay.metrics.registry.collect())

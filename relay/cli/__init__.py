@@ -9,7 +9,21 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from relay.cli import check, config, destinations, diff, init, lookup, privacy, quarantine, render, replay, serve, test
+from relay.cli import (
+    check,
+    config,
+    destinations,
+    diff,
+    init,
+    lookup,
+    privacy,
+    quarantine,
+    render,
+    replay,
+    serve,
+    sources,
+    test,
+)
 from relay.cli.frame import EXIT_CODES, INTERRUPTED, Frame, globals_first, print_version, report
 
 # What a command needs beyond typer, it imports when it runs: `relay --help` must not wait for it.
@@ -25,6 +39,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("show", lookup.show),
     ("dead", lookup.dead),
     ("quarantine", quarantine.quarantine),
+    ("sources", sources.sources),
     ("destinations", destinations.destinations),
     ("replay", replay.replay),
     ("diff", diff.diff),

@@ -18,10 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from relay.codes import CODES
-from relay.model import Attempt, Audit, Call, EventSummary, Outcome, OutcomeKind, Quarantined, Timeline
+from relay.model import HOUR_MS, Attempt, Audit, Call, EventSummary, Outcome, OutcomeKind, Quarantined, Timeline
 
 if TYPE_CHECKING:
     from relay.cli.destinations import State
+    from relay.cli.sources import Rated
 
 COLOURS = {
     OutcomeKind.DELIVERED: "green",
@@ -72,6 +73,26 @@ def destinations_table(states: Sequence[State]) -> Table:
             moment(state.backlog.oldest_received_at_ms),
             escape(answer),
             moment(state.gate.not_before_ms) if state.gate.failures else "",
+        )
+    return table
+
+
+def sources_table(sources: Sequence[Rated]) -> Table:
+    table = _table(
+        "name", "platform", "state", "last received", "last hour", "last day", "usual silence", "quarantined"
+    )
+    for one in sources:
+        state = one.state
+        usual_h = None if state.usual_silence_ms is None else state.usual_silence_ms // HOUR_MS
+        table.add_row(
+            state.name,
+            one.platform,
+            Text(state.word, style="red" if state.word == "quiet" else ""),
+            moment(state.last_received_at_ms),
+            str(one.last_hour),
+            str(one.last_day),
+            "" if usual_h is None else f"up to {usual_h} h",
+            ", ".join(f"{refused.code} {refused.count}" for refused in state.refusals),
         )
     return table
 

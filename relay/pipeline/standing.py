@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from relay.codes import CODES
 from relay.journal.protocol import Journal, JournalUnavailable
 from relay.model import Backlog
 from relay.pipeline.gates import LineGate
+from relay.pipeline.source_states import SourceState, SourceWord
 from relay.pipeline.wakeups import Wakeups
 from relay.templates.diagnostics import Diagnostic
 
@@ -24,6 +25,7 @@ class Standing:
         gates: Mapping[str, LineGate],
         stages: Sequence[str],
         problems: Callable[[], Sequence[Diagnostic]],
+        sources: Callable[[], Awaitable[Sequence[SourceState]]],
         wakeups: Wakeups,
         now_ms: Callable[[], int],
     ) -> None:
@@ -31,13 +33,14 @@ class Standing:
         self._gates = gates
         self._stages = stages
         self._problems = problems
+        self._sources = sources
         self._wakeups = wakeups
         self._now_ms = now_ms
 
     async def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether webhooks can be taken, and the state of every line.
 
-        A destination that is down does not make the relay unready: intake goes on.
+        A destination that is down does not make the relay unready, nor does a quiet source: intake goes on.
         """
         reasons = []
         if self._wakeups.stopping:
@@ -49,8 +52,17 @@ class Standing:
         return not reasons, {
             "reasons": reasons,
             "lines": {name: self._line(gate) for name, gate in self._gates.items()},
+            "sources": {state.name: self._source(state) for state in await self._sources()},
             "templates": self._templates(),
         }
+
+    def _source(self, state: SourceState) -> dict[str, Any]:
+        told: dict[str, Any] = {"state": str(state.word)}
+        if state.word is SourceWord.QUIET:
+            told |= _reason("source_quiet")
+        if state.last_received_at_ms is not None:
+            told["silent_s"] = max(0, self._now_ms() - state.last_received_at_ms) // 1000
+        return told
 
     def _templates(self) -> dict[str, Any]:
         """Whether the user's folder is in use as it is, or the last good templates are."""

@@ -8,27 +8,35 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from relay.model import Backlog, OutcomeKind
+from relay.pipeline.source_states import SourceState, SourceWord
 
 COMMIT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 ATTEMPT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 Backlogs = Callable[[], Awaitable[Sequence[Backlog]]]
 Gates = Callable[[], dict[str, bool]]
+SourceStates = Callable[[], Awaitable[Sequence[SourceState]]]
 
 
 class Metrics:
     """Implements `relay.pipeline.observing.Observer`.
 
-    ``backlogs`` and ``gates`` are asked when somebody asks for the metrics.
+    ``backlogs``, ``gates`` and ``sources`` are asked when somebody asks for the metrics.
     """
 
     media_type = CONTENT_TYPE_LATEST
 
     def __init__(
-        self, backlogs: Backlogs, gates: Gates, template_problems: Callable[[], int], now_ms: Callable[[], int]
+        self,
+        backlogs: Backlogs,
+        gates: Gates,
+        sources: SourceStates,
+        template_problems: Callable[[], int],
+        now_ms: Callable[[], int],
     ) -> None:
         self.registry = CollectorRegistry()
         self._ask_backlogs = backlogs
         self._ask_gates = gates
+        self._ask_sources = sources
         self._ask_template_problems = template_problems
         self._now_ms = now_ms
         self._webhooks = Counter(
@@ -85,6 +93,25 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._last_received = Gauge(
+            "relay_source_last_received_timestamp_seconds",
+            "When the last webhook of a source came, Unix time.",
+            ["source"],
+            registry=self.registry,
+        )
+        self._quiet = Gauge(
+            "relay_source_quiet",
+            "1 while nothing has come from a source for much longer than is usual.",
+            ["source"],
+            registry=self.registry,
+        )
+        self._quarantined = Gauge(
+            "relay_quarantined",
+            "Refused requests that are kept, by source and reason.",
+            ["source", "code"],
+            registry=self.registry,
+        )
+
     def webhook(self, source: str, result: str) -> None:
         self._webhooks.labels(source, result).inc()
 
@@ -109,9 +136,21 @@ class Metrics:
             self._backlog.labels(backlog.stage).set(backlog.waiting)
             oldest_ms = backlog.oldest_received_at_ms
             self._oldest.labels(backlog.stage).set(0 if oldest_ms is None else max(0, now_ms - oldest_ms) / 1000)
+        await self._refresh_sources()
         self._template_problems.set(self._ask_template_problems())
         for name, closed in self._ask_gates().items():
             self._closed.labels(name).set(int(closed))
+
+    async def _refresh_sources(self) -> None:
+        states = await self._ask_sources()
+        if states:
+            self._quarantined.clear()  # a reason may be gone
+        for state in states:
+            if state.last_received_at_ms is not None:
+                self._last_received.labels(state.name).set(state.last_received_at_ms / 1000)
+            self._quiet.labels(state.name).set(int(state.word is SourceWord.QUIET))
+            for refused in state.refusals:
+                self._quarantined.labels(state.name, refused.code).set(refused.count)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)
