@@ -97,7 +97,7 @@ def test_one_outage_makes_no_new_normal() -> None:
     found = silence(arrived(hours), (MONDAY + hours[-1]) * HOUR_MS)
 
     assert found.usual_ms == 9 * HOUR_MS
-    assert silence(arrived(hours), (MONDAY + hours[-1] + 8 + 9) * HOUR_MS).is_quiet
+    assert silence(arrived(hours), (MONDAY + hours[-1] + 8 + 12) * HOUR_MS).is_quiet
 
 
 def test_nothing_is_normal_in_the_first_week() -> None:
