@@ -18,7 +18,7 @@ from typing import Any
 from relay import logs
 from relay.codes import RelayError
 from relay.destinations import build_destination
-from relay.destinations.contract import Decision
+from relay.destinations.contract import Decision, RefusesLater
 from relay.http import HttpDoor
 from relay.journal.protocol import Journal
 from relay.journal.sqlite import SqliteJournal
@@ -30,6 +30,7 @@ from relay.pipeline.gates import FIRST_WAIT_S, LineGate
 from relay.pipeline.handling import Wanted
 from relay.pipeline.intake import Intake
 from relay.pipeline.pacing import Pace
+from relay.pipeline.refusals import Refusals
 from relay.pipeline.reloading import Reloading
 from relay.pipeline.render import RenderLine
 from relay.pipeline.render_process import RenderProcess
@@ -218,18 +219,31 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
         deliveries: dict[str, Delivery] = {}
         for name, destination in options.destinations.items():
             await journal.open_stage(deliver_stage(name), destination.start)
+            built = build_destination(name, destination)
             deliveries[name] = Delivery(
                 name,
-                build_destination(name, destination),
+                built,
                 delivery_options(destination),
                 gate=gate(deliver_stage(name)),
                 journal=journal,
                 door=door,
                 mapper=renderer,
-                pace=Pace(destination.requests_per_second, clock=time.monotonic, sleep=asyncio.sleep),
+                pace=build_pace(destination.requests_per_second),
                 wakeups=wakeups,
                 observer=metrics,
                 now_ms=now_ms,
+                refusals=Refusals(
+                    name,
+                    built,
+                    timeout_s=destination.timeout_s,
+                    journal=journal,
+                    door=door,
+                    wakeups=wakeups,
+                    observer=metrics,
+                    now_ms=now_ms,
+                )
+                if isinstance(built, RefusesLater) and destination.mode == "live"
+                else None,
             )
         intake = Intake(journal, sources, wakeups, metrics, now_ms, verifier(loaded, lasting=True))
         limits = options.retention
@@ -266,6 +280,12 @@ def delivery_options(options: DestinationOptions) -> DeliveryOptions:
         wanted=Wanted(options.sources, options.tracked_events),
         mapped=is_mapped(options),
     )
+
+
+def build_pace(requests_per_second: float) -> Pace:
+    """Slow ones without a burst, which would go beyond what their vendor allows in a second."""
+    burst = max(1, min(5, int(requests_per_second / 20)))
+    return Pace(requests_per_second, clock=time.monotonic, sleep=asyncio.sleep, burst=burst)
 
 
 def build_completer(source: Source | None, options: SourceOptions | None, door: HttpDoor) -> Completer | None:

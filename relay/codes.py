@@ -141,6 +141,36 @@ CODES: dict[str, Code] = {
     ),
     # -- delivery
     "accepted": Code("The destination took the bytes.", "Nothing."),
+    "accepted_maybe_twice": Code(
+        "The destination took the bytes, perhaps a second time: an earlier attempt may have got there unheard.",
+        "Compare with the vendor's own reports if it matters.",
+    ),
+    "probably_taken": Code(
+        "The destination refuses the call as if it knew it; an earlier attempt may have got there unheard.",
+        "Nothing; look it up at the vendor if it matters.",
+    ),
+    "too_old": Code(
+        "The call is older than the destination can take.",
+        "Nothing, if that is meant; else raise destinations.<name>.max_age_s and replay.",
+    ),
+    "record_incomplete": Code(
+        "What the mapping made lacks a field without which the vendor takes nothing.", "Mend the mapping, replay."
+    ),
+    "refused_later": Code(
+        "The destination took the request and refused this record afterwards.",
+        "See the reason in `relay show`, mend mapping or template, replay.",
+    ),
+    "account_refused": Code(
+        "The vendor knows the account and does not serve it.", "Ask the vendor's support; the queue is kept."
+    ),
+    "origin_refused": Code(
+        "The domain is not the one that the vendor has registered for the key.",
+        "Mend destinations.<name>.origin; the queue is kept.",
+    ),
+    "answer_unreadable": Code(
+        "The destination's answer does not say what became of the request.",
+        "Check the address; delivery goes on by itself.",
+    ),
     "test_mode": Code("The destination is in test mode: nothing was sent.", 'Set mode = "live".'),
     "already_delivered": Code("The same fact was delivered to this destination before.", "Nothing."),
     "filtered": Code("The destination's filter leaves this call out.", "Nothing, if that is meant."),

@@ -77,15 +77,16 @@ class HttpDoor:
         deadline = asyncio.get_running_loop().time() + timeout_s
         try:
             return await self._exchange(request, deadline, max_answer_bytes or self._max_answer_bytes)
-        except httpcore.TimeoutException:
-            return Answer(0, {}, b"", "timeout", f"no full answer within {timeout_s:g} s")
+        except httpcore.TimeoutException as error:
+            reached = not isinstance(error, httpcore.ConnectTimeout)
+            return Answer(0, {}, b"", "timeout", f"no full answer within {timeout_s:g} s", reached)
         except _NoAddressError as error:
-            return Answer(0, {}, b"", error.code, str(error))
+            return Answer(0, {}, b"", error.code, str(error), reached=False)
         except (OSError, httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
-            return Answer(0, {}, b"", *_explain(error))
+            return Answer(0, {}, b"", *_explain(error), reached=not isinstance(error, httpcore.ConnectError))
         except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError, TypeError, ValueError):
             # What httpcore raises for a URL or header that HTTP cannot carry.
-            return Answer(0, {}, b"", "connection_failed", "the URL or a header cannot be sent")
+            return Answer(0, {}, b"", "connection_failed", "the URL or a header cannot be sent", reached=False)
 
     async def _exchange(self, request: Request, deadline: float, max_bytes: int) -> Answer:
         async with self._pool.stream(

@@ -103,6 +103,7 @@ def build_mapper(options: RelayOptions, templates: Snapshot, engine: Engine | No
     return CallMapper(
         plans={name: mapping_plan(name, chosen) for name, chosen in options.destinations.items()},
         sources=build_sources(options),
+        settings={name: tracking(source).settings for name, source in options.sources.items()},
         templates=templates,
         engine=engine or FastEngine(limits(options.templates)),
     )

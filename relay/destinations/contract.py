@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from relay.model import Call, JsonObject, VerdictKind
 
@@ -47,6 +47,8 @@ class Answer:
     body: bytes
     error: str = ""
     error_detail: str = ""
+    reached: bool = True
+    """Whether the request may have reached the other side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,13 @@ class Decision:
     code: str
     detail: str
     wait_s: float | None = None
+    """Before the next request, also after one that was taken."""
+    slowly: bool = False
+    """Whether to wait ten times as long as usual after a failure of which the server gives no time."""
+    if_doubtful: Decision | None = None
+    """What it means when an earlier attempt may have been taken unheard: no answer came, or the server failed."""
+    receipt: str = ""
+    """The vendor's name for the request, by which it may refuse records later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,8 @@ class Record:
 
     body: bytes
     group: str = ""
+    name: str = ""
+    """What the vendor calls it when it refuses it later; empty where it never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +119,30 @@ class Destination(Protocol):
 
     def read_probe(self, answer: Answer) -> Decision:
         """``delivered``: it works; ``misconfigured``: it cannot; ``retry``: it could not be found out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """That the vendor refused a record after it took the request. Empty fields: it does not say.
+
+    ``identity`` tells this refusal from others, for vendors list the same ones again.
+    """
+
+    identity: str
+    record: str
+    receipt: str
+    at_ms: int | None
+    detail: str
+
+
+@runtime_checkable
+class RefusesLater(Protocol):
+    """A destination whose vendor checks records after it took them, and can be asked for what it refused."""
+
+    @property
+    def poll_every_s(self) -> float: ...
+
+    def poll(self) -> Request: ...
+
+    def read_poll(self, answer: Answer) -> Sequence[Refusal]:
+        """What the vendor refused lately; nothing when the answer does not tell."""

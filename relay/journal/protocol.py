@@ -158,6 +158,13 @@ class Journal(Protocol):
     async def record_attempt(self, attempt: NewAttempt) -> None:
         """Write down a request that settled nothing."""
 
+    async def record_refused(self, outcomes: Sequence[NewOutcome]) -> int:
+        """Write that calls are ``dead`` which were delivered: the vendor took and then refused them.
+
+        They count as not delivered from then on, so that a replay sends them. Left out are calls
+        that have such an end already, or that are not kept or forgotten; returns how many were written.
+        """
+
     async def gate(self, name: str) -> Gate: ...
 
     async def set_gate(self, name: str, gate: Gate) -> None: ...

@@ -19,6 +19,7 @@ from relay.templates.engine import Engine
 from relay.templates.library import Snapshot, Template
 from relay.templates.rendering import result_items
 
+_WHOLE = "$wholeOrder"
 _OTHER = re.compile(r"[^a-z0-9]+")
 _REMEDY = "Give the vendor's record, an object, or an array of such objects."
 
@@ -41,11 +42,14 @@ class CallMapper:
         *,
         plans: Mapping[str, MappingPlan],
         sources: Mapping[str, Source],
+        settings: Mapping[str, Mapping[str, Any]],
         templates: Snapshot,
         engine: Engine,
     ) -> None:
+        """``settings`` by source are what its templates see as ``$settings``."""
         self._plans = plans
         self._sources = sources
+        self._settings = settings
         self._templates = templates
         self._engine = engine
 
@@ -64,7 +68,7 @@ class CallMapper:
         template = self._mapping(plan, task.call.tracked_event, call)
         if plan.mapped == "always" and template is None:
             return _ended(OutcomeKind.SKIPPED, "no_mapping", f"{plan.kind}/{task.call.tracked_event}")
-        bound = self._bindings(plan, template, task)
+        bound = self._bindings(plan, template, task, now_ms)
         if plan.when is not None:
             wanted = self._engine.render(plan.when, task.call.text, bound, now_ms=now_ms)
             if wanted is None or orjson.loads(wanted) is not True:
@@ -87,13 +91,38 @@ class CallMapper:
         candidates = (self._templates.mapping(plan.kind, name) for name in mapping_names(tracked_event, call))
         return next((template for template in candidates if template is not None), None)
 
-    def _bindings(self, plan: MappingPlan, template: Template | None, task: MapTask) -> dict[str, Any]:
-        bound: dict[str, Any] = {"settings": dict(plan.settings), "payload": None, "event": None}
+    def _bindings(self, plan: MappingPlan, template: Template | None, task: MapTask, now_ms: int) -> dict[str, Any]:
+        bound: dict[str, Any] = {"settings": dict(plan.settings), "payload": None, "wholeOrder": None, "event": None}
         if task.event is not None:
             bound["event"] = bindings(task.event, {})["event"]
-            if any("$payload" in used.text for used in (plan.when, template) if used is not None):
+            wanted = "".join(used.text for used in (plan.when, template) if used is not None)
+            if "$payload" in wanted or _WHOLE in wanted:
                 bound["payload"] = self._payload(task)
+            if _WHOLE in wanted and bound["payload"] is not None:
+                bound["wholeOrder"] = self._whole_order(task, bound["payload"], now_ms)
         return bound
+
+    def _whole_order(self, task: MapTask, payload: JsonObject, now_ms: int) -> JsonObject | None:
+        """The order that the webhook holds: properties of the call that ``order_updated`` makes of it.
+
+        For vendors who want the whole order whatever happened to it. None when the webhook holds
+        none, or another than the call names.
+        """
+        assert task.event is not None
+        name = task.event.source
+        template = self._templates.source_template(self._sources[name].platform, "order_updated")
+        if template is None:
+            return None
+        bound = bindings(task.event, self._settings.get(name, {}))
+        try:
+            made = self._engine.render(template, orjson.dumps(payload).decode(), bound, now_ms=now_ms)
+            items = result_items(made, template, _REMEDY)
+        except TemplateFailure:
+            # A document that is no order fails there: a refund by itself, for one.
+            return None
+        order_id = orjson.loads(task.call.text).get("properties", {}).get("order_id")
+        found = (item.get("properties") for item in items if isinstance(item, dict))
+        return next((one for one in found if isinstance(one, dict) and one.get("order_id") == order_id), None)
 
     def _payload(self, task: MapTask) -> JsonObject | None:
         """The webhook's body as its template saw it; None when nothing can be read of it any more."""

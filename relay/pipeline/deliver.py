@@ -34,8 +34,9 @@ from relay.pipeline.mapping import MappedCall, Mapper, MapTask
 from relay.pipeline.observing import Observer
 from relay.pipeline.pacing import Pace
 from relay.pipeline.planning import Plan, plan
+from relay.pipeline.refusals import Refusals
 from relay.pipeline.supervising import supervise
-from relay.pipeline.suspicion import DEAD_AFTER, Progress, Suspicion
+from relay.pipeline.suspicion import DEAD_AFTER, Doubt, Progress, Suspicion
 from relay.pipeline.wakeups import Stopping, Wakeups
 
 JOURNAL_RETRY_S = 1.0
@@ -71,6 +72,7 @@ class Line:
 
     suspicion: Suspicion = field(default_factory=Suspicion)
     progress: Progress = field(default_factory=Progress)
+    doubt: Doubt = field(default_factory=Doubt)
     mapped: dict[CallId, MappedCall] = field(default_factory=dict)
     """Of the calls behind the cursor, so that a try again maps nothing again."""
     generation: int = -1
@@ -94,6 +96,7 @@ class Delivery:
         wakeups: Wakeups,
         observer: Observer,
         now_ms: Callable[[], int],
+        refusals: Refusals | None = None,
     ) -> None:
         self.name = name
         self.gate = gate
@@ -106,6 +109,7 @@ class Delivery:
         self._wakeups = wakeups
         self._observer = observer
         self._now_ms = now_ms
+        self._refusals = refusals
         self._room = asyncio.Semaphore(options.concurrency)
         self._log = logs.get("deliver")
 
@@ -115,6 +119,8 @@ class Delivery:
         if self.gate.state.code not in ("rate_limited", ""):
             self.gate.retry_at_once()
         async with asyncio.TaskGroup() as group:
+            if self._refusals is not None:
+                group.create_task(supervise(f"refusals:{self.name}", self._refusals.run, self._wakeups))
             for partition in range(self._journal.partitions):
                 # Each by itself: a defect that one event meets stops its own line.
                 work = partial(self._run_partition, partition)
@@ -204,13 +210,13 @@ class Delivery:
         for records in before:
             if line.progress.holds(planned.sent[0], records):
                 continue
-            attempt, decision, token = await self._attempt(stage, planned, records)
+            attempt, decision, token = await self._attempt(stage, planned, records, line)
             if decision.verdict is not VerdictKind.DELIVERED:
                 return await self._judge(stage, position, planned, line, attempt, decision, token)
             await self.gate.opened(token)
             await self._journal.record_attempt(attempt)
             line.progress.note(planned.sent[0], records)
-        attempt, decision, token = await self._attempt(stage, planned, last)
+        attempt, decision, token = await self._attempt(stage, planned, last, line)
         return await self._judge(stage, position, planned, line, attempt, decision, token)
 
     async def _judge(
@@ -266,6 +272,7 @@ class Delivery:
             decision.detail,
             wait_s=decision.wait_s,
             cap_s=MISCONFIGURED_CAP_S if misconfigured else 60.0,
+            slowly=decision.slowly,
         )
         level = self._log.error if misconfigured else self._log.warning
         level("waiting", destination=self.name, code=decision.code, next_attempt_s=round(seconds, 1))
@@ -273,7 +280,7 @@ class Delivery:
         return False
 
     async def _attempt(
-        self, stage: Stage, planned: Plan, records: Sequence[Record]
+        self, stage: Stage, planned: Plan, records: Sequence[Record], line: Line
     ) -> tuple[NewAttempt, Decision, int]:
         """Make one request; in test mode make it without sending it."""
         asked_at_ms, waits = self._now_ms(), self.gate.state.failures > 0
@@ -288,7 +295,10 @@ class Delivery:
         if answer is None:
             decision = Decision(VerdictKind.DELIVERED, "test_mode", "")
         else:
-            decision = self._destination.decide(answer, records=len(records), now_ms=ended_at_ms)
+            read = self._destination.decide(answer, records=len(records), now_ms=ended_at_ms)
+            decision = line.doubt.settled(planned.sent, answer, read)
+            if decision.verdict is VerdictKind.DELIVERED and decision.wait_s is not None:
+                self._pace.hold(decision.wait_s)
         calls = planned.sent
         attempt = NewAttempt(
             destination=self.name,
@@ -344,6 +354,8 @@ class Delivery:
         detail = decision.detail if kind is OutcomeKind.DEAD else ""
         outcomes = planned.outcomes(self.name, kind, decision.code, detail, self._now_ms())
         await self._settle(stage, position, planned, outcomes, attempt)
+        if self._refusals is not None and kind is OutcomeKind.DELIVERED:
+            self._refusals.sent(planned.items, decision.receipt)
 
     async def _settle(
         self,

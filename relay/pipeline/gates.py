@@ -18,6 +18,7 @@ from relay.pipeline.wakeups import Wakeups
 
 FIRST_WAIT_S = 0.5
 MISCONFIGURED_CAP_S = 300.0
+SLOWLY = 10
 
 
 class LineGate:
@@ -105,15 +106,16 @@ class LineGate:
             await self._keep(Gate())
 
     async def closed(
-        self, token: int, code: str, why: str, *, wait_s: float | None = None, cap_s: float = 60.0
+        self, token: int, code: str, why: str, *, wait_s: float | None = None, cap_s: float = 60.0, slowly: bool = False
     ) -> float:
-        """The other side failed; returns the seconds until the next attempt.
+        """The other side failed; returns the seconds until the next attempt, ten times as many if ``slowly``.
 
         Attempts that were under way together count as one failure.
         """
         another = token == self._turn or not self.state.failures
         failures = self.state.failures + another
-        backoff_s = delay_s(failures, base_s=self._first_wait_s, cap_s=cap_s, random=self._random)
+        factor = SLOWLY if slowly else 1
+        backoff_s = delay_s(failures, base_s=self._first_wait_s * factor, cap_s=cap_s * factor, random=self._random)
         seconds = backoff_s if wait_s is None else wait_s
         not_before_ms = max(self._now_ms() + int(seconds * 1000), self.state.not_before_ms)
         self._turn += another

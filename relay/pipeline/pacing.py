@@ -29,3 +29,7 @@ class Pace:
         self._next_s = mine_s + self._interval_s
         if mine_s > now_s:
             await self._sleep(mine_s - now_s)
+
+    def hold(self, seconds: float) -> None:
+        """Nobody's turn comes before this has passed."""
+        self._next_s = max(self._next_s, self._clock() + seconds)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from relay.destinations.contract import Record
-from relay.model import Call, CallId
+from relay.destinations.contract import Answer, Decision, Record
+from relay.model import Call, CallId, VerdictKind
 
 SUSPECT_AFTER = 5
 """Failures of one line in a row after which its next requests get smaller, to find a bad record."""
@@ -56,6 +56,25 @@ class Progress:
 
     def holds(self, call: Call, records: Sequence[Record]) -> bool:
         return call.id == self.call and _bodies(records) in self.taken
+
+
+@dataclass(slots=True)
+class Doubt:
+    """Which calls an earlier attempt may have delivered without our hearing of it."""
+
+    calls: set[CallId] = field(default_factory=set)
+
+    def settled(self, sent: Sequence[Call], answer: Answer, decision: Decision) -> Decision:
+        """What the decision is for calls that may have been taken before."""
+        ids = {call.id for call in sent}
+        if (answer.status == 0 and answer.reached) or answer.status >= 500:
+            self.calls |= ids
+            return decision
+        if decision.if_doubtful is not None and ids & self.calls:
+            decision = decision.if_doubtful
+        if decision.verdict not in (VerdictKind.RETRY, VerdictKind.SPLIT, VerdictKind.MISCONFIGURED):
+            self.calls -= ids
+        return decision
 
 
 def _bodies(records: Sequence[Record]) -> tuple[bytes, ...]:

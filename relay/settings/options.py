@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from relay.settings.declared_options import DeclaredOptions
 from relay.settings.http_options import HttpOptions
 from relay.settings.segment_options import SegmentOptions
+from relay.settings.segmentify_options import SegmentifyOptions
 from relay.settings.source_options import CommerceOptions, ElasticPathOptions, SourceOptions, TrackingOptions
 from relay.settings.values import Network, Options, PositiveInt, Seconds, journal_url
 
@@ -23,12 +24,13 @@ __all__ = [
     "HttpOptions",
     "RelayOptions",
     "SegmentOptions",
+    "SegmentifyOptions",
     "SourceOptions",
     "TrackingOptions",
 ]
 
 
-DestinationOptions: TypeAlias = Annotated[HttpOptions | SegmentOptions, Field(discriminator="kind")]
+DestinationOptions: TypeAlias = Annotated[HttpOptions | SegmentOptions | SegmentifyOptions, Field(discriminator="kind")]
 """One model a kind."""
 
 

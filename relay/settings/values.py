@@ -60,6 +60,13 @@ def url_path(text: str) -> str:
     return text
 
 
+def paths(texts: list[str]) -> list[str]:
+    """Steps with dots between, as the helper `$valueAt` takes them."""
+    if not all(text and all(text.split(".")) for text in texts):
+        raise ValueError("paths such as payload.data.my_field")
+    return texts
+
+
 def journal_url(url: str) -> str:
     """Only SQLite for now; a file name must follow."""
     if not url.startswith("sqlite:///") or url.rstrip("/") == "sqlite:":

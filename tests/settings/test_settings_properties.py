@@ -26,6 +26,7 @@ WORDS = sorted(
         "declared",
         "http",
         "segment",
+        "segmentify",
         "my-shop",
         "<name>",
         "",
@@ -102,7 +103,11 @@ def test_options_or_a_relay_error(
 PLACES = [row.name.replace("<name>", row.variant.replace("declared", "stripe")).split(".") for row in describe()]
 FREE = (("stripe", "settings"), ("stripe", "tracking"), ("http", "headers"), ("http", "query"))
 """Tables that take any name."""
-DESTINATIONS = {"http": {"url": "https://a.b"}, "segment": {"write_key": "k"}}
+DESTINATIONS = {
+    "http": {"url": "https://a.b"},
+    "segment": {"write_key": "k"},
+    "segmentify": {"api_key": "k", "data_center": "https://a.b", "origin": "https://a.b"},
+}
 """Of each kind one that is complete."""
 
 

@@ -168,6 +168,9 @@ class SqliteJournal:
     async def record_attempt(self, attempt: NewAttempt) -> None:
         await self._writer.write(lambda db: settling.record_attempt(db, attempt))
 
+    async def record_refused(self, outcomes: Sequence[NewOutcome]) -> int:
+        return await self._writer.write(lambda db: settling.record_refused(db, outcomes))
+
     async def gate(self, name: str) -> Gate:
         return await self._stages.read(lambda db: standing.gate(db, name))
 

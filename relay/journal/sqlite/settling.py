@@ -31,6 +31,12 @@ _ATTEMPT = (
     "insert into attempts (destination, lane, partition, started_at_ms, duration_ms, status, verdict, code, calls,"
     " first_call, last_call, answer, request) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_REFUSABLE = """
+    select 1 from calls c where c.id = ?1 and c.text <> ''
+      and not exists (select 1 from outcomes o where o.event_id = c.event_id and o.call_id = c.id
+        and o.destination = ?2 and o.kind = 'dead')
+"""
+_UNDELIVERED = "delete from delivered where destination = ? and message_id = ? and call_id = ?"
 
 
 def open_stage(database: sqlite3.Connection, name: str, start: Literal["beginning", "now"], partitions: int) -> None:
@@ -149,6 +155,14 @@ def record_attempt(database: sqlite3.Connection, attempt: NewAttempt) -> Attempt
         ),
     )
     return AttemptId(cursor.lastrowid or 0)
+
+
+def record_refused(database: sqlite3.Connection, outcomes: Sequence[NewOutcome]) -> int:
+    fresh = [o for o in outcomes if database.execute(_REFUSABLE, (o.call_id, o.destination)).fetchone()]
+    for refused in fresh:
+        database.execute(_UNDELIVERED, (refused.destination, refused.message_id, refused.call_id))
+    _write_outcomes(database, fresh, None)
+    return len(fresh)
 
 
 def set_gate(database: sqlite3.Connection, name: str, gate: Gate) -> None:

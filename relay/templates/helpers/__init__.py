@@ -7,6 +7,7 @@ from relay.templates.helpers.countries import COUNTRY_CODE
 from relay.templates.helpers.instants import ISO_TIME, LOCAL_TIME
 from relay.templates.helpers.keys import MESSAGE_KEY, SHA256
 from relay.templates.helpers.money import MONEY, ROUND_MONEY
+from relay.templates.helpers.paths import VALUE_AT
 from relay.templates.helpers.people import EMAIL, EMAIL_HASH, NAME_PARTS
 from relay.templates.helpers.phones import PHONE
 from relay.templates.helpers.shapes import ARRAY, OMIT_EMPTY
@@ -25,6 +26,7 @@ HELPERS: tuple[Helper, ...] = (
     SHA256,
     ISO_TIME,
     LOCAL_TIME,
+    VALUE_AT,
     ARRAY,
     OMIT_EMPTY,
 )
