@@ -21,7 +21,7 @@ import orjson
 
 from relay.codes import RelayError
 from relay.destinations import MAPPED
-from relay.model import Event, EventId, Lane, Webhook
+from relay.model import Event, EventId, Json, JsonObject, Lane, Webhook
 from relay.pipeline import frames
 from relay.pipeline.call_mapping import CallMapper, MappingPlan
 from relay.pipeline.render import Rendered, Task, Warned
@@ -37,6 +37,7 @@ from relay.templates.engine import Engine, EngineLimits, FastEngine
 from relay.templates.examined import Examined
 from relay.templates.expressions import Expressions
 from relay.templates.library import Library, Snapshot, Template, packaged_templates
+from relay.templates.rendering import result_items
 
 NICENESS = 5
 """Answering platforms goes before rendering, which can catch up."""
@@ -151,14 +152,51 @@ def _in_templates(options: Options) -> dict[str, Any]:
     return {name: value for name, value in options.model_dump(include=set(seen)).items() if value is not None}
 
 
+def open_source(loaded: Loaded, name: str) -> Source:
+    """The source as if it asked for no proof. Raises RelayError when there is none of this name."""
+    if name not in loaded.options.sources:
+        known = ", ".join(loaded.options.sources) or "none"
+        raise RelayError("bad_argument", f"No source {name!r} is configured.", f"Configured: {known}.")
+    return build_source(name, loaded.options.sources[name].model_copy(update={"open": True}), Expressions())
+
+
+def row_shape(loaded: Loaded, path: Path) -> Callable[[JsonObject], Sequence[tuple[str | None, JsonObject]]]:
+    """What makes the platform's bodies of a row, by a JSONata file. Raises RelayError for a file that is none.
+
+    It gives a body, several, or none; ``{"topic": ..., "body": ...}`` names a topic with it.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RelayError("bad_argument", f"{path} cannot be read: {error}.") from None
+    problems = problems_of(text, path)
+    if problems:
+        raise RelayError(problems[0].code, problems[0].for_person())
+    template, engine = Template.of("rows", path.stem, path, text), FastEngine(limits(loaded.options.templates))
+
+    def shaped(row: JsonObject) -> Sequence[tuple[str | None, JsonObject]]:
+        items = result_items(engine.render(template, orjson.dumps(row).decode(), {}, now_ms=0), template, _ROW_REMEDY)
+        return [_body_of(item) for item in items]
+
+    return shaped
+
+
+_ROW_REMEDY = "Give the platform's body, an object, or an array of such objects."
+
+
+def _body_of(item: Json) -> tuple[str | None, JsonObject]:
+    if not isinstance(item, dict):
+        raise ValueError(f"the mapping gives something else than objects. {_ROW_REMEDY}")  # noqa: TRY004
+    if item.keys() <= {"topic", "body"} and isinstance(item.get("body"), dict):
+        topic = item.get("topic")
+        return (topic if isinstance(topic, str) else None), item["body"]
+    return None, item
+
+
 def render_webhook(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -> Rendered:
     """What a webhook makes, whoever sent it. Raises RelayError for a webhook or a source that is none."""
-    if source not in loaded.options.sources:
-        known = ", ".join(loaded.options.sources) or "none"
-        raise RelayError("bad_argument", f"No source {source!r} is configured.", f"Configured: {known}.")
-    options = loaded.options.sources[source].model_copy(update={"open": True})
     try:
-        received = build_source(source, options, Expressions()).receive(webhook, now_ms=now_ms)
+        received = open_source(loaded, source).receive(webhook, now_ms=now_ms)
     except Refused as refusal:
         raise RelayError(refusal.code, refusal.detail) from refusal
     event = Event(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from relay.cli import (
+    backfill,
     check,
     config,
     destinations,
@@ -42,6 +43,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("sources", sources.sources),
     ("destinations", destinations.destinations),
     ("replay", replay.replay),
+    ("backfill", backfill.backfill),
     ("diff", diff.diff),
     ("forget", privacy.forget),
     ("export", privacy.export),

@@ -34,7 +34,7 @@ def render(
     from relay.model import Webhook
     from relay.renderer import render_webhook
 
-    webhook = Webhook(dict(map(_header, header or ())), _read(file))
+    webhook = Webhook(dict(map(header_of, header or ())), _read(file))
     rendered = render_webhook(frame(context).load(), source, webhook, now_ms())
     if as_json:
         print_json(
@@ -50,7 +50,8 @@ def render(
         raise typer.Exit(FAILED)
 
 
-def _header(text: str) -> tuple[str, str]:
+def header_of(text: str) -> tuple[str, str]:
+    """Name in lower case and value of a header given as `Name: value`. Raises RelayError."""
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise RelayError("bad_argument", f"--header {text!r} is not of the form `Name: value`.")

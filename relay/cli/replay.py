@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Annotated
 
 import typer
 
-from relay.cli.frame import JsonOption, print_json
+from relay.cli.frame import JsonOption, frame, print_json
+from relay.cli.history import ToOption, known_destinations
 from relay.cli.lookup import with_journal
 from relay.cli.selecting import (
     CodeOption,
@@ -40,6 +43,15 @@ def replay(
     code: CodeOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    to: ToOption = None,
+    as_rendered: Annotated[
+        bool, typer.Option("--as-rendered", help="The calls of then, not those of today's templates.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Send also what was delivered before: under other ids, marked in `context`."),
+    ] = False,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Events a second. Default: as configured.")] = None,
     all_events: Annotated[bool, typer.Option("--all", help="Every event that is kept.")] = False,
     run: Annotated[bool, typer.Option("--run", help="Do it. Without, only count and show a sample.")] = False,
     as_json: JsonOption = False,
@@ -47,9 +59,11 @@ def replay(
     """Render events again with today's templates and deliver what was not delivered before.
 
     Without --run it only counts. Live traffic goes first. A fact that a destination has had is not
-    sent to it again; it ends as `duplicate`.
+    sent to it again, it ends as `duplicate`; --force sends it all the same.
     """
     from relay.app import now_ms
+    from relay.pipeline.handling import Handling
+    from relay.pipeline.pacing import Pace
 
     chosen = selection(
         event_ids=event_id,
@@ -67,18 +81,25 @@ def replay(
     if chosen == Selection() and not all_events:
         raise RelayError("bad_argument", "Nothing says which events to replay.", "Name ids or a filter, or --all.")
 
+    loaded = frame(context).load()
+    known_destinations(loaded, to or [])
+    handling = Handling(destinations=tuple(to or ()), force=force)
+    pace = Pace(rate or loaded.options.history.replay_per_second, clock=time.monotonic, sleep=asyncio.sleep)
+
     async def work(journal: Journal) -> tuple[int, int, list[EventSummary], int]:
         from relay.pipeline import replay as pipeline
 
         sample = [*await journal.find(chosen, limit=SAMPLE)]
         found = await pipeline.originals(journal, chosen)
-        expired = await pipeline.without_body(journal, found)
+        expired = await pipeline.without_body(journal, list(found))
         if expired == len(found) > 0:
             raise RelayError("body_expired", f"{_events(expired)} cannot be replayed: {BODY_EXPIRED}")
         if not run:
             return len(found) - expired, expired, sample, 0
         appended = 0
-        async for appended in pipeline.replay(journal, chosen, now_ms()):
+        async for appended in pipeline.replay(
+            journal, chosen, now_ms(), handling=handling, as_rendered=as_rendered, pace=pace.turns
+        ):
             if not as_json:
                 typer.echo(f"\rappended {appended}", nl=False, err=True)
         return appended, expired, sample, appended

@@ -41,6 +41,10 @@ def console() -> Console:
     return Console(width=WIDE if wide else None)
 
 
+def error_console() -> Console:
+    return Console(stderr=True)
+
+
 def moment(at_ms: int | None) -> str:
     """ISO 8601 in UTC to the second, as people read it."""
     return "" if at_ms is None else datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

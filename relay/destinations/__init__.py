@@ -18,6 +18,9 @@ KINDS: Mapping[str, Callable[[str, Any], Destination]] = MappingProxyType({kind.
 MAPPED: Mapping[str, Mapped] = MappingProxyType({kind.kind: kind.mapped for kind in _KINDS})
 """Whether calls for destinations of a kind go through a mapping."""
 
+HISTORY: Mapping[str, str] = MappingProxyType({})
+"""What a person should know, by kind, before calls of long ago are sent there."""
+
 
 def build_destination(name: str, options: DestinationOptions) -> Destination:
     """The destination of the kind its options name. Raises RelayError for options that cannot work."""

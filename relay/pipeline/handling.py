@@ -36,12 +36,12 @@ class Handling:
     def of(cls, options: str) -> Handling:
         """From the text in the journal."""
         if not options:
-            return _USUAL
+            return USUAL
         said = orjson.loads(options)
         return cls(said.get("destinations", ()), said.get("force", False), said.get("as_rendered"))
 
 
-_USUAL = Handling()
+USUAL = Handling()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,13 @@ class Pace:
 
     async def turn(self) -> None:
         """Wait for one's turn; those who wait are served in the order they came."""
+        await self.turns(1)
+
+    async def turns(self, number: int) -> None:
+        """Wait for so many turns at once; the next one waits for all of them."""
         now_s = self._clock()
         mine_s = max(self._next_s, now_s - self._slack_s)
-        self._next_s = mine_s + self._interval_s
+        self._next_s = mine_s + self._interval_s * number
         if mine_s > now_s:
             await self._sleep(mine_s - now_s)
 

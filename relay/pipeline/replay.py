@@ -1,30 +1,48 @@
-"""Replay: events are appended anew in the replay lane and rendered with today's templates.
+"""Replay: events are appended anew in the replay lane, and rendered with today's templates or given the calls of then.
 
 History is never edited. Message ids come from what happened, so a fact that was delivered already
-ends as `duplicate` instead of being sent again.
+ends as `duplicate` instead of being sent again, unless it is forced.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 from relay.journal.protocol import Journal
 from relay.model import Event, EventId, Lane, NewEvent, Selection
+from relay.pipeline.handling import USUAL, Handling
 
 PAGE_EVENTS = 200
 
 
-async def replay(journal: Journal, selection: Selection, now_ms: int) -> AsyncIterator[int]:
+async def replay(
+    journal: Journal,
+    selection: Selection,
+    now_ms: int,
+    *,
+    handling: Handling = USUAL,
+    as_rendered: bool = False,
+    pace: Callable[[int], Awaitable[None]] | None = None,
+) -> AsyncIterator[int]:
     """Append what the selection names, oldest first; yields the number appended so far.
 
-    An event that was replayed before is meant by its original.
+    An event that was replayed before is meant by its original, as long as that is kept. With
+    ``as_rendered`` the calls are those that it made then. ``pace`` waits before so many are added.
     """
     chosen = await originals(journal, selection)
+    ids = list(chosen)
     done = 0
-    for start in range(0, len(chosen), PAGE_EVENTS):
-        events = await journal.events(chosen[start : start + PAGE_EVENTS])
-        kept = [event for event in events if event.forgotten_at_ms is None and event.body]
-        await journal.append_many([_anew(event, now_ms) for event in kept])
+    for start in range(0, len(ids), PAGE_EVENTS):
+        page = ids[start : start + PAGE_EVENTS]
+        events = {event.id: event for event in await journal.events(page)}
+        missing = [chosen[event_id] for event_id in page if event_id not in events]
+        events |= {event.id: event for event in await journal.events(missing)}
+        kept = [event for _, event in sorted(events.items()) if event.forgotten_at_ms is None and event.body]
+        if kept and pace is not None:
+            await pace(len(kept))
+        if kept:
+            await journal.append_many([_anew(event, now_ms, handling, as_rendered=as_rendered) for event in kept])
         done += len(kept)
         yield done
 
@@ -38,17 +56,20 @@ async def without_body(journal: Journal, event_ids: Sequence[EventId]) -> int:
     return found
 
 
-async def originals(journal: Journal, selection: Selection) -> Sequence[EventId]:
-    """Ids of what `replay` appends anew, each once, oldest first."""
-    ids: set[EventId] = set()
+async def originals(journal: Journal, selection: Selection) -> Mapping[EventId, EventId]:
+    """Ids of what `replay` appends anew, each once, oldest first, with the latest replay of each that is selected."""
+    found: dict[EventId, EventId] = {}
     before: EventId | None = None
     while page := await journal.find(selection, limit=PAGE_EVENTS, before=before):
-        ids.update(summary.replay_of or summary.id for summary in page)
+        for summary in page:
+            found.setdefault(summary.replay_of or summary.id, summary.id)
         before = page[-1].id
-    return sorted(ids)
+    return dict(sorted(found.items()))
 
 
-def _anew(event: Event, now_ms: int) -> NewEvent:
+def _anew(event: Event, now_ms: int, handling: Handling, *, as_rendered: bool) -> NewEvent:
+    if as_rendered:
+        handling = replace(handling, as_rendered=event.id)
     return NewEvent(
         lane=Lane.REPLAY,
         partition=event.partition,
@@ -60,5 +81,6 @@ def _anew(event: Event, now_ms: int) -> NewEvent:
         received_at_ms=now_ms,
         headers=event.headers,
         body=event.body,
-        replay_of=event.id,
+        replay_of=event.replay_of or event.id,
+        options=handling.text(),
     )

@@ -94,6 +94,11 @@ class RetentionOptions(Options):
     quarantine_days: PositiveInt = Field(30, description="Quarantined requests are dropped after this.")
 
 
+class HistoryOptions(Options):
+    replay_per_second: Seconds = Field(200.0, description="Most events a second that `relay replay` adds.")
+    backfill_per_second: Seconds = Field(500.0, description="Most events a second that `relay backfill` adds.")
+
+
 class RelayOptions(Options):
     """The whole configuration."""
 
@@ -103,6 +108,7 @@ class RelayOptions(Options):
     templates: TemplateOptions = Field(default_factory=TemplateOptions)
     journal: JournalOptions = Field(default_factory=JournalOptions)
     retention: RetentionOptions = Field(default_factory=RetentionOptions)
+    history: HistoryOptions = Field(default_factory=HistoryOptions)
     sources: dict[str, SourceOptions] = Field(
         default_factory=dict, description="By name, which is the last part of the webhook URL."
     )

@@ -108,6 +108,13 @@ class Source(Protocol):
     def lookups(self, event: Event) -> Sequence[Lookup]:
         """What to fetch before rendering, given a commerce connection."""
 
+    def historic(self, topic: str | None, document: JsonObject) -> Webhook:
+        """The webhook by which the platform would have told of a document out of its history.
+
+        A document that is such a webhook's body already comes back as it is, as it does by default.
+        """
+        return Webhook({}, orjson.dumps(document))
+
     def keys(self, document: JsonObject) -> Sequence[str]:
         """Search keys of a document: order id and number, customer id, e-mail (lower case)."""
 

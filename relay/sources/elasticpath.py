@@ -114,6 +114,13 @@ class ElasticPath(Source):
             found = [_completed(found[0], fetched)]
         return [{**head, "payload": payload} for payload in found]
 
+    def historic(self, topic: str | None, document: JsonObject) -> Webhook:
+        """An order or customer as the commerce API gives it, with or without ``data`` and ``included`` around it."""
+        if topic is None or "payload" in document:
+            return Webhook({}, orjson.dumps(document))
+        payload = document if "data" in document else {"data": document}
+        return Webhook({}, orjson.dumps({"triggered_by": topic, "payload": payload}))
+
     def lookups(self, event: Event) -> Sequence[Lookup]:
         """For orders and customers that came thin or in part, and for refunds, whose amount no webhook carries.
 

@@ -86,6 +86,12 @@ class Shopify(Source):
         shop = text(_header(_stored(event.headers), SHOP))
         return [{"shop_domain": shop, **resource} if shop else resource]
 
+    def historic(self, topic: str | None, document: JsonObject) -> Webhook:
+        """The topic is in a header; the shop in another, if the document tells it as ``shop_domain``."""
+        said = {TOPIC: topic, SHOP: text(document.get("shop_domain"))}
+        headers = {name.lower(): value for name, value in said.items() if value}
+        return Webhook(headers, orjson.dumps(document))
+
     def lookups(self, event: Event) -> Sequence[Lookup]:
         """None: the body is whole."""
         return ()

@@ -28,6 +28,7 @@ class Ran:
 
 
 Relay = Callable[..., Ran]
+Configured = Callable[..., dict[str, str]]
 
 
 def runner(capsys: pytest.CaptureFixture[str]) -> Relay:

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
-
-import pytest
 
 from relay.demo.serving import serve
-from tests.cli.running import Relay
+from tests.cli.running import Configured, Relay
 from tests.posting import post, until, webhook
 from tests.receiving import Receiver, answering, take_all
-from tests.running import configuration, drained, running
-
-Configured = Callable[[str], dict[str, str]]
-
-
-@pytest.fixture
-def configured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
-    def configured(host: str) -> dict[str, str]:
-        environ = configuration(folder, {"segment": host})
-        for name, value in environ.items():
-            monkeypatch.setenv(name, value)
-        return environ
-
-    return configured
+from tests.running import drained, running
 
 
 async def test_a_pause_keeps_what_waits_over_a_restart_and_resume_sends_it(
