@@ -114,6 +114,10 @@ CODES: dict[str, Code] = {
         "Mend the template or the plan; it is an error with templates.strict = true, else a warning.",
     ),
     "guard_timestamp": Code("`timestamp` is not an ISO 8601 time.", "Mend the template; $isoTime helps."),
+    "completion_unconfigured": Code(
+        "The webhook holds too little, and the source has no commerce connection that could fetch the rest.",
+        "Set sources.<name>.commerce, then `relay replay`.",
+    ),
     "completion_missing": Code(
         "The platform does not know the document the webhook names.", "Nothing, if it was deleted; else replay."
     ),

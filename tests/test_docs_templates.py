@@ -193,7 +193,8 @@ def test_a_change_breaks_on_no_case(block: Block, tmp_path: Path) -> None:
     path.write_text(changed((TEMPLATES / name).read_text("utf-8"), block.text))
     snapshot = Library(packaged_templates(), tmp_path).snapshot
     packaged = Library(packaged_templates(), None).templates()
-    files = [file for file in find(packaged_templates(), None, packaged).files if file.tracked_event == path.stem]
+    found = find(packaged_templates(), None, packaged).files
+    files = [file for file in found if (file.platform, file.tracked_event) == ("elasticpath", path.stem)]
     for file in files:
         result = check(file, renders(load(None, {}), snapshot))
         assert result.ran is not None

@@ -15,7 +15,7 @@ EVENTS_PER_INTEGRATION = 5
 
 def registration(platform: str, url: str, file: Path) -> str:
     """Lines of a numbered step, for the topics that are tracked by default."""
-    steps = {"elasticpath": _elasticpath, "shopify": _shopify}
+    steps = {"elasticpath": _elasticpath, "shopify": _shopify, "bigcommerce": _bigcommerce}
     lines = steps.get(platform, _declared)(url, f"{file}, [sources.{platform}]", topics(platform))
     return "\n".join(lines)
 
@@ -49,6 +49,16 @@ def _shopify(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
         f"       URL     {url}",
         f"       secret  the app's client secret, or the one the admin shows, goes into {table}",
         f"       topics  {', '.join(topics)}",
+    )
+
+
+def _bigcommerce(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
+    return (
+        "  2. Make a store-level API account; its token goes into [sources.bigcommerce.commerce]. With it, make",
+        "     a webhook for each scope (POST /v3/hooks; docs/sources.md has the command):",
+        f"       destination  {url}",
+        f'       headers      {{"X-Relay-Secret": the `secret` in {table}}}',
+        *(f"       {'scopes' if number == 0 else '':<12} {topic}" for number, topic in enumerate(topics)),
     )
 
 

@@ -34,6 +34,12 @@ def rate_limit_reset_s(headers: Mapping[str, str], *, now_ms: int) -> float | No
     return _bounded(number - now_ms / 1000 if number > _UNIX_TIME_FROM else number)
 
 
+def milliseconds_s(headers: Mapping[str, str], name: str) -> float | None:
+    """Seconds to wait by a header that holds milliseconds."""
+    number = _number(headers.get(name, "").strip())
+    return None if number is None else _bounded(number / 1000)
+
+
 def _number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text) else None
 

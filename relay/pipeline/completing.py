@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from relay.codes import RelayError
 from relay.destinations.contract import Answer, Request
-from relay.destinations.retry_after import retry_after_s
+from relay.destinations.retry_after import milliseconds_s, retry_after_s
 from relay.model import Json
 from relay.pipeline.pacing import Pace
 from relay.sources.contract import Credentials, Lookup
@@ -107,8 +107,15 @@ class Completer:
 
     async def _document(self, lookup: Lookup) -> Json:
         answer = await self._get(lookup.path)
+        if answer.status == 204:
+            return None
         if 200 <= answer.status < 300:
-            return _json(lookup.name, answer)
+            document = _json(lookup.name, answer)
+            if not lookup.listed or at(document, lookup.listed) != []:
+                return document
+            if lookup.optional:
+                return None
+            raise CompletionMissing(lookup.name, "the platform finds none")
         self._raise_for_all(lookup.name, answer)
         if lookup.optional and answer.status in (404, 410):
             return None
@@ -170,6 +177,8 @@ class Completer:
         if status in _WAITING or status >= 500:
             said = f"the platform answers {status}" if status else f"{answer.error}: {answer.error_detail}"
             wait_s = retry_after_s(answer.headers, now_ms=self._now_ms())
+            if wait_s is None:
+                wait_s = milliseconds_s(answer.headers, self._credentials.wait_header)
             raise CompletionWaits("completion_waiting", f"{name}: {said}", wait_s)
         if status in (401, 403):
             raise CompletionWaits("completion_refused", f"{name}: the platform answers {status}")

@@ -83,6 +83,8 @@ class EventRenderer:
         if not tracked_events:
             code = "switched_off" if event.topic in tracking.switched_off else "no_tracked_event"
             return _without_calls(event, OutcomeKind.IGNORED, code, event.topic, now_ms, keys)
+        if lacking := source.lacks(event, task.fetched):
+            return _without_calls(event, OutcomeKind.DEAD, "completion_unconfigured", lacking, now_ms, keys)
         calls: list[NewCall] = []
         outcomes: list[NewOutcome] = []
         warnings: list[Warned] = []

@@ -67,6 +67,8 @@ def type_text(field: FieldInfo) -> str:
     if get_origin(part) is Literal:
         return " or ".join(f"`{choice}`" for choice in get_args(part))
     if get_origin(part) is list:
+        if get_args(part) == (int,):
+            return "list of whole numbers"
         choice = "text, list of texts or false" if field.metadata and not is_secret(field) else "list of texts"
         return "text or list of texts" if is_secret(field) else choice
     if _is_model(part) or get_origin(part) is dict:

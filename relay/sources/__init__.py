@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from relay.settings.options import DeclaredOptions, SourceOptions
+from relay.sources.bigcommerce import BigCommerce
 from relay.sources.contract import Evaluator, Source
 from relay.sources.declared.source import DeclaredSource
 from relay.sources.elasticpath import ElasticPath
 from relay.sources.shopify import Shopify
 
 PLATFORMS: Mapping[str, Callable[[Any], Source]] = {
+    "bigcommerce": BigCommerce,
     "elasticpath": ElasticPath,
     "shopify": Shopify,
 }

@@ -30,12 +30,14 @@ class Lookup:
     """A document to fetch from the platform's API to complete a thin webhook.
 
     ``path`` is relative to the configured base URL. With ``optional`` a 404 is taken as "there is
-    none"; otherwise it is final and the event is dead.
+    none"; otherwise it is final and the event is dead. An answer 204 always means "there is none".
     """
 
     name: str
     path: str
     optional: bool = False
+    listed: str = ""
+    """Where a search is asked: the member of the answer with what was found. None found is as a 404."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Credentials:
     """How the commerce connection signs in: fixed headers, or OAuth 2 client credentials.
 
     The token is asked for at ``token_path`` below the base URL, or at ``token_url``, a whole address that the user
-    configured. ``probe_path`` is a cheap document that `relay check` reads to try the connection.
+    configured. ``probe_path`` is a cheap document that `relay check` reads to try the connection. ``wait_header`` is
+    the platform's own header for how many milliseconds to wait, where it does not send ``Retry-After``.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -52,6 +55,7 @@ class Credentials:
     token_form: Mapping[str, str] = field(default_factory=dict, repr=False)
     token_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     probe_path: str = "/"
+    wait_header: str = ""
 
 
 class Evaluator(Protocol):
@@ -114,6 +118,13 @@ class Source(Protocol):
         A document that is such a webhook's body already comes back as it is, as it does by default.
         """
         return Webhook({}, orjson.dumps(document))
+
+    def lacks(self, event: Event, fetched: Mapping[str, Any]) -> str:
+        """Why a tracked event cannot be rendered with no more than was ``fetched``, as a clause.
+
+        The default: it can be.
+        """
+        return ""
 
     def keys(self, document: JsonObject) -> Sequence[str]:
         """Search keys of a document: order id and number, customer id, e-mail (lower case)."""

@@ -1,4 +1,4 @@
-"""A commerce API on a socket: it hands out tokens, checks them, and answers as it is told."""
+"""A commerce API on a socket: it hands out tokens, checks them or fixed ones, and answers as it is told."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ class Commerce:
     async def document(self, request: Request) -> Response:
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         self.asked.append(path)
-        if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if request.headers.get("x-auth-token", bearer) not in self.tokens:
             return JSONResponse({"errors": [{"status": 401}]}, 401)
         found = self.documents.get(path, Response(status_code=404))
         return await self._given(found) if isinstance(found, Response) else JSONResponse(found)

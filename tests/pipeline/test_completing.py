@@ -109,6 +109,24 @@ async def test_long_whole_numbers_are_kept_as_text(bench: Bench) -> None:
     assert await bench.completer().fetch([ORDER]) == {"order": {"data": {"id": str(2**53 + 1), "amount": 4200}}}
 
 
+async def test_no_content_is_none(bench: Bench) -> None:
+    bench.api.documents[ORDER.path] = Response(status_code=204)
+
+    assert await bench.completer().fetch([ORDER]) == {"order": None}
+
+
+async def test_a_search_that_finds_none_is_as_if_the_document_were_not_there(bench: Bench) -> None:
+    listed = Lookup("order", ORDER.path, listed="data")
+    bench.api.documents[ORDER.path] = {"data": []}
+
+    with pytest.raises(CompletionMissing, match="order: the platform finds none"):
+        await bench.completer().fetch([listed])
+    assert await bench.completer().fetch([Lookup("order", ORDER.path, True, "data")]) == {"order": None}
+    assert await bench.completer().fetch([ORDER]) == {"order": {"data": []}}
+    bench.api.documents[ORDER.path] = {"data": [1]}
+    assert await bench.completer().fetch([listed]) == {"order": {"data": [1]}}
+
+
 @pytest.mark.parametrize("status", [404, 410])
 async def test_a_document_that_is_not_there_is_missing_or_none_when_optional(bench: Bench, status: int) -> None:
     bench.api.documents[ORDER.path] = Response(status_code=status)
@@ -257,6 +275,13 @@ async def test_trouble_at_the_platform_waits_without_a_second_try(
     assert (waiting.code, waiting.wait_s) == ("completion_waiting", wait_s)
     assert str(answer.status_code) in waiting.detail
     assert bench.api.asked == [ORDER.path]
+
+
+async def test_a_header_of_the_platforms_own_says_how_long_to_wait(bench: Bench) -> None:
+    bench.api.documents[ORDER.path] = Response(status_code=429, headers={"X-Reset-Ms": "2500"})
+
+    assert (await waits(bench.completer(wait_header="x-reset-ms"))).wait_s == 2.5
+    assert (await waits(bench.completer())).wait_s is None
 
 
 async def test_a_platform_that_does_not_answer_in_time_waits(bench: Bench) -> None:

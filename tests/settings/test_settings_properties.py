@@ -116,7 +116,8 @@ DESTINATIONS = {
 def test_one_value_is_taken_or_told_by_its_name(file: Path, place: list[str], value: Any, by_variable: bool) -> None:
     commerce = {"base_url": "https://a.b", "client_id": "c", "client_secret": "d"}
     sources: dict[str, Any] = {"elasticpath": {"secret": "s", "commerce": commerce}, "shopify": {"secret": "s"}}
-    sources["stripe"] = {"secret": "s", "commerce": {"base_url": "https://a.b", "token": "t"}}
+    for platform in ("stripe", "bigcommerce"):
+        sources[platform] = {"secret": "s", "commerce": {"base_url": "https://a.b", "token": "t"}}
     data: dict[str, Any] = {"sources": sources, "destinations": {name: {**of} for name, of in DESTINATIONS.items()}}
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     environ = {"RELAY_" + "__".join(place).upper(): text} if by_variable else {}

@@ -160,8 +160,14 @@ def test_known_tracked_events_may_be_given(tmp_path: Path) -> None:
 
 
 TEMPLATES = {f"{one.platform}/{one.tracked_event}": one.text for one in library().templates()}
-WITHOUT_A_CALL = {"shopify/order_refunded": [], "stripe/order_completed": ...}
-"""An order without a refund, and a session that is not paid, make none."""
+WITHOUT_A_CALL = {
+    "shopify/order_refunded": [],
+    "stripe/order_completed": ...,
+    "bigcommerce/order_completed": ...,
+    "bigcommerce/order_cancelled": ...,
+    "bigcommerce/order_refunded": [],
+}
+"""An order without a refund, a session that is not paid, and an order of another status make none."""
 WITHOUT_A_CALL |= {name: ... for name in TEMPLATES if name.startswith("commercetools/")}
 """A message without the order or customer that it is about makes none."""
 
