@@ -45,10 +45,12 @@ from relay.renderer import Hello, build_library, build_mapper, build_sources, is
 from relay.settings.loading import Loaded
 from relay.settings.options import CommerceOptions, DestinationOptions, RelayOptions, SourceOptions
 from relay.sources.contract import Source
+from relay.sources.segment.source import Segment
 from relay.web import server
 from relay.web.health import Health
 from relay.web.metrics import Metrics
 from relay.web.site import Site
+from relay.web.tracking import TrackingApi
 from relay.web.webhooks import Webhooks
 
 
@@ -254,6 +256,15 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
             max_body_bytes=options.server.max_body_bytes,
             trusted_proxies=options.server.trusted_proxies,
         )
+        callers = {name: source for name, source in sources.items() if isinstance(source, Segment)}
+        tracking = TrackingApi(
+            callers,
+            intake,
+            wakeups,
+            now_ms,
+            max_body_bytes=options.server.max_body_bytes,
+            trusted_proxies=options.server.trusted_proxies,
+        )
         health = Health(standing.readiness, metrics)
         yield Relay(
             options=options,
@@ -267,7 +278,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
             reloading=reloading,
             retention=Retention(journal, keep, stages, wakeups, now_ms),
             source_watch=source_watch,
-            server=server.Server(Site(webhooks, health), listener, shutdown_s=options.server.shutdown_s),
+            server=server.Server(Site(webhooks, tracking, health), listener, shutdown_s=options.server.shutdown_s),
             url=server.url(listener),
         )
 

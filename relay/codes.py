@@ -59,6 +59,25 @@ CODES: dict[str, Code] = {
         "The body is JSON, but not an object of the platform's form.", "Look at it with `relay quarantine`."
     ),
     "body_too_large": Code("The body is over server.max_body_bytes.", "Raise the limit if such webhooks are wanted."),
+    "write_key_unknown": Code(
+        "The write key is that of no source.", "Compare the library's write key with sources.<name>.write_key."
+    ),
+    "page_refused": Code(
+        "The web page is not one of those that may send calls.", "Put its origin into sources.<name>.allowed_origins."
+    ),
+    "endpoint_unknown": Code(
+        "The tracking API has no such endpoint.", "Use /v1/batch, or /v1/ and the type of the call."
+    ),
+    "batch_too_large": Code(
+        "The request is over sources.<name>.max_batch_bytes, or has more than 2,500 calls.", "Send smaller batches."
+    ),
+    "call_too_large": Code(
+        "The call is over sources.<name>.max_call_bytes.",
+        "Send less with it; or raise the limit, and `relay quarantine recheck`.",
+    ),
+    "call_unknown": Code(
+        "The call is of no type of Segment's specification.", "Look at it with `relay quarantine`, mend what sends it."
+    ),
     "body_encoding": Code("The body's Content-Encoding cannot be undone.", "Send it plain or as gzip."),
     "media_type": Code("The body is not JSON and does not claim to be.", "The platform must send application/json."),
     "topic_missing": Code(

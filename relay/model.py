@@ -221,8 +221,9 @@ def deliver_stage(destination: str) -> str:
 class NewCall:
     """A rendered call about to be appended.
 
-    ``text`` is the call as compact JSON without ``messageId``: each destination derives its own
-    from ``message_id``, the SHA-256 (32 hex digits) of the fact the call states.
+    ``text`` is the call as compact JSON. Each destination derives a ``messageId`` of its own from
+    ``message_id``, the SHA-256 (32 hex digits) of the fact the call states. Where the caller's own may be
+    kept instead, it is in ``text``, as the first member.
     """
 
     event_id: EventId

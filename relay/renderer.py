@@ -143,7 +143,8 @@ def tracking(options: SourceOptions) -> Tracking:
         chosen, defaults, extra = options.topics(), dict(options.declaration.tracking), options.settings
     else:
         chosen, defaults = options.tracking.model_dump(), type(options.tracking)().model_dump()
-    return Tracking.of(chosen, defaults, {**extra, **_in_templates(options)})
+    ignored: Sequence[str] = getattr(options, "ignored", ())  # not every platform has it
+    return Tracking.of(chosen, defaults, {**extra, **_in_templates(options)}, ignored)
 
 
 def _in_templates(options: Options) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from relay.destinations.segment import Segment
 from relay.settings.describing import describe
 from relay.settings.loading import load
 from relay.settings.options import RelayOptions, SegmentOptions
-from relay.web import webhooks
+from relay.web import tracking, webhooks
 from tests.cli.running import Relay, runner
 from tests.running import HEADERS, configuration, drained, running
 
@@ -209,8 +209,9 @@ def test_answers_to_webhooks_are_as_told() -> None:
     told = {code: int(status) for status, codes, *_ in rows for code in words(codes)}
     assert told.keys() <= CODES.keys()
     elsewhere = {"unknown_source": 404, "body_too_large": 413, "journal_unavailable": 503, "stopping": 503}
-    assert told == {code: elsewhere.get(code, webhooks.STATUS.get(code, 400)) for code in told}
-    assert webhooks.STATUS.keys() <= told.keys()
+    known = {**webhooks.STATUS, **tracking.STATUS, **elsewhere}
+    assert told == {code: known.get(code, 400) for code in told}
+    assert {*webhooks.STATUS, *tracking.STATUS} - {"endpoint_unknown"} <= told.keys()
 
 
 def test_answers_of_segment_mean_what_is_told() -> None:

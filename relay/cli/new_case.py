@@ -40,7 +40,7 @@ def make(context: typer.Context, loaded: Loaded, event_id: int, name: str | None
     source = loaded.options.sources.get(told.event.source)
     if source is None:
         raise RelayError("source_removed", f"Event {event_id} is of {told.event.source!r}, which is not configured.")
-    tracked_events = tracking(source).by_topic.get(told.event.topic, ())
+    tracked_events = tracking(source).tracked_events(told.event.topic)
     if not tracked_events:
         raise RelayError("no_tracked_event", f"Event {event_id} is {told.event.topic!r}, which makes no tracked event.")
     folder = Path(loaded.options.templates.folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from relay.settings.options import RelayOptions
 from relay.settings.packaged import packaged_declarations
@@ -15,7 +16,7 @@ EVENTS_PER_INTEGRATION = 5
 
 def registration(platform: str, url: str, file: Path) -> str:
     """Lines of a numbered step, for the topics that are tracked by default."""
-    steps = {"elasticpath": _elasticpath, "shopify": _shopify, "bigcommerce": _bigcommerce}
+    steps = {"elasticpath": _elasticpath, "segment": _segment, "shopify": _shopify, "bigcommerce": _bigcommerce}
     lines = steps.get(platform, _declared)(url, f"{file}, [sources.{platform}]", topics(platform))
     return "\n".join(lines)
 
@@ -59,6 +60,18 @@ def _bigcommerce(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
         f"       destination  {url}",
         f'       headers      {{"X-Relay-Secret": the `secret` in {table}}}',
         *(f"       {'scopes' if number == 0 else '':<12} {topic}" for number, topic in enumerate(topics)),
+    )
+
+
+def _segment(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
+    host = url.removesuffix(urlsplit(url).path)
+    return (
+        "  2. Point Segment's libraries at the relay; docs/sources.md shows how in each language:",
+        f"       host       {host}",
+        f"       write key  the `write_key` in {table}",
+        "     or let a webhook destination of Segment post to the relay:",
+        f"       URL            {url}",
+        f"       shared secret  goes into {table} as `secret`",
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -37,6 +38,12 @@ _ANSWERS = (
 )
 
 
+LONGEST_MESSAGE_ID = 100
+"""Segment discards a call with one of as many characters."""
+_DECODER = json.JSONDecoder()
+_ID_FIRST = '{"messageId":'
+
+
 class Segment:
     """A Segment source, known by its write key. Raises RelayError for options that cannot work."""
 
@@ -48,6 +55,7 @@ class Segment:
         self._host = options.host
         self._url = f"{options.host.rstrip('/')}/{options.path.lstrip('/')}"
         self._id_prefix = f"{name}|{self._key}|"
+        self._keeps_ids = options.caller_message_ids == "keep"
         self._gzip = options.gzip
         basic = b64encode(f"{self._key}:".encode()).decode()
         self._secrets = (self._key, basic)
@@ -70,13 +78,15 @@ class Segment:
             raise RelayError("config_invalid", message)
 
     def records(self, call: Call, mapped: Sequence[JsonObject], *, now_ms: int) -> Sequence[Record] | Unfit:
-        """The call with a ``messageId`` of this destination and key.
+        """The call with a ``messageId`` of this destination and key, or with the caller's if that is kept.
 
         Segment drops what has a ``messageId`` that any source sent it within a day, so the same
         fact needs another one for each destination.
         """
-        digest = hashlib.sha256(f"{self._id_prefix}{call.message_id}".encode()).hexdigest()
-        body = f'{{"messageId":"wr_{digest[:40]}",{call.text[1:]}'.encode()
+        own_id, members = _caller_id(call.text)
+        if not self._keeps_ids or not 0 < len(own_id) < LONGEST_MESSAGE_ID:
+            own_id = f"wr_{hashlib.sha256(f'{self._id_prefix}{call.message_id}'.encode()).hexdigest()[:40]}"
+        body = b'{"messageId":' + orjson.dumps(own_id) + f",{members}".encode()
         if len(body) > self.limits.max_record_bytes:
             return Unfit("guard_size", f"{len(body)} bytes, {self.limits.max_record_bytes} are allowed")
         return (Record(body),)
@@ -111,6 +121,14 @@ def _key(name: str, options: SegmentOptions) -> str:
     if not key.isascii() or not key.isprintable() or " " in key:
         raise RelayError("config_invalid", f"destinations.{name}.write_key holds a character that no key has.")
     return key
+
+
+def _caller_id(text: str) -> tuple[str, str]:
+    """The id that a call's text begins with, or an empty one; and the text's other members, to the end."""
+    if not text.startswith(_ID_FIRST):
+        return "", text[1:]
+    own_id, end = _DECODER.raw_decode(text, len(_ID_FIRST))
+    return own_id, text[end + 1 :]
 
 
 def _envelope(calls: bytes, *, now_ms: int, key: str) -> bytes:

@@ -71,6 +71,7 @@ def handled(call: NewCall, handling: Handling) -> NewCall:
     if not handling.force:
         return call
     said: JsonObject = orjson.loads(call.text)
+    said.pop("messageId", None)  # the caller's, with which a destination would know it again
     said["context"] = {**said.get("context", {}), "relay": {"forced": True, "messageId": call.message_id}}
     forced_id = sha256(f"forced\n{call.event_id}\n{call.message_id}".encode()).hexdigest()[:32]
     return replace(call, message_id=forced_id, text=orjson.dumps(said).decode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
@@ -79,6 +79,29 @@ class Intake:
         self._observer.webhook(source, "duplicate" if appended.duplicate else "accepted")
         if not appended.duplicate:
             self._wakeups.wake(render_stage(source), event.partition)
+        return appended
+
+    async def take_all(
+        self, source: str, received: Sequence[Received], refused: Sequence[tuple[Webhook, Refused]]
+    ) -> Sequence[Appended]:
+        """Store what one request brought, all of it or nothing; it is fsynced when this returns.
+
+        What was refused goes into quarantine after that. Raises `JournalUnavailable`; whoever posts the
+        same once more then stores nothing twice but in quarantine.
+        """
+        now_ms, partitions = self._now_ms(), self._journal.partitions
+        events = [new_event(source, one, received_at_ms=now_ms, partitions=partitions) for one in received]
+        try:
+            appended = await self._journal.append_many(events) if events else []
+        except JournalUnavailable:
+            self._observer.webhook(source, "unavailable")
+            raise
+        for event, answer in zip(events, appended, strict=True):
+            self._observer.webhook(source, "duplicate" if answer.duplicate else "accepted")
+            if not answer.duplicate:
+                self._wakeups.wake(render_stage(source), event.partition)
+        for webhook, refusal in refused:
+            await self.refuse(source, webhook, refusal)
         return appended
 
     async def refuse(self, source: str, webhook: Webhook, refusal: Refused) -> None:

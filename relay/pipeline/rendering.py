@@ -18,24 +18,46 @@ from relay.templates.rendering import RenderResult, render_calls
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """What one source tracks. ``settings`` is what its templates see as ``$settings``."""
+    """What one source tracks. ``settings`` is what its templates see as ``$settings``.
+
+    A topic that ends in ``*`` stands for all that begin so and that are neither named nor switched off.
+    """
 
     by_topic: Mapping[str, Sequence[str]]
     switched_off: frozenset[str]
     """Topics that a tracked event takes by default and that none takes now."""
     settings: Mapping[str, Any]
 
+    def tracked_events(self, topic: str) -> Sequence[str]:
+        """Those that the topic makes."""
+        named = self.by_topic.get(topic)
+        if named is not None or topic in self.switched_off:
+            return named or ()
+        return next((found for pattern, found in self.by_topic.items() if _stands_for(pattern, topic)), ())
+
+    def is_switched_off(self, topic: str) -> bool:
+        return topic in self.switched_off or any(_stands_for(pattern, topic) for pattern in self.switched_off)
+
     @classmethod
     def of(
-        cls, chosen: Mapping[str, Sequence[str]], defaults: Mapping[str, Sequence[str]], settings: Mapping[str, Any]
+        cls,
+        chosen: Mapping[str, Sequence[str]],
+        defaults: Mapping[str, Sequence[str]],
+        settings: Mapping[str, Any],
+        ignored: Sequence[str] = (),
     ) -> Tracking:
-        """From topics by tracked event, as configured and as they would be by default."""
+        """From topics by tracked event, as configured and as they would be by default; none takes those ``ignored``."""
         by_topic: dict[str, list[str]] = {}
         for tracked_event, topics in chosen.items():
             for topic in topics:
-                by_topic.setdefault(topic, []).append(tracked_event)
+                if topic not in ignored:
+                    by_topic.setdefault(topic, []).append(tracked_event)
         usual = {topic for topics in defaults.values() for topic in topics}
-        return cls(by_topic, frozenset(usual - by_topic.keys()), settings)
+        return cls(by_topic, frozenset({*usual, *ignored} - by_topic.keys()), settings)
+
+
+def _stands_for(pattern: str, topic: str) -> bool:
+    return pattern.endswith("*") and topic.startswith(pattern[:-1])
 
 
 class EventRenderer:
@@ -79,12 +101,13 @@ class EventRenderer:
         if task.missing:
             return _without_calls(event, OutcomeKind.DEAD, "completion_missing", task.missing, now_ms, keys)
         tracking = self._tracking[name]
-        tracked_events = tracking.by_topic.get(event.topic, ())
+        tracked_events = tracking.tracked_events(event.topic)
         if not tracked_events:
-            code = "switched_off" if event.topic in tracking.switched_off else "no_tracked_event"
+            code = "switched_off" if tracking.is_switched_off(event.topic) else "no_tracked_event"
             return _without_calls(event, OutcomeKind.IGNORED, code, event.topic, now_ms, keys)
         if lacking := source.lacks(event, task.fetched):
             return _without_calls(event, OutcomeKind.DEAD, "completion_unconfigured", lacking, now_ms, keys)
+        keep = source.keeps_message_ids(event)
         calls: list[NewCall] = []
         outcomes: list[NewOutcome] = []
         warnings: list[Warned] = []
@@ -96,7 +119,7 @@ class EventRenderer:
                 continue
             for index, document in enumerate(documents):
                 try:
-                    result = self._apply(template, document, event, name, index)
+                    result = self._apply(template, document, event, index, keep=keep)
                 except TemplateFailure as failure:
                     detail = f"{tracked_event}: {failure.diagnostic.of_event(event.id).log_line()}"
                     outcomes.append(ended(event.id, OutcomeKind.DEAD, failure.code, detail, now_ms))
@@ -106,19 +129,20 @@ class EventRenderer:
                 warnings.extend(Warned(tracked_event, found.code, found.detail) for found in result.warnings)
         return Rendered(calls, outcomes, keys, warnings)
 
-    def _apply(self, template: Template, document: JsonObject, event: Event, source: str, index: int) -> RenderResult:
+    def _apply(self, template: Template, document: JsonObject, event: Event, index: int, *, keep: bool) -> RenderResult:
         """Raises `TemplateFailure`."""
         return render_calls(
             self._engine,
             template,
             document,
-            bindings(event, self._tracking[source].settings),
-            source=source,
+            bindings(event, self._tracking[event.source].settings),
+            source=event.source,
             tracked_event=template.tracked_event,
             delivery_key=event.delivery_key if index == 0 else f"{event.delivery_key}#{index}",
             occurred_at_ms=event.occurred_at_ms,
             received_at_ms=event.received_at_ms,
             strict=self._strict,
+            keep_message_ids=keep,
         )
 
 

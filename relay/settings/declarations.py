@@ -23,7 +23,11 @@ def read_declarations(
 
     ``taken`` are platforms with code of their own, which cannot be declared.
     """
-    files = {path.parent.name: path for path in sorted((overlay / "sources").glob(f"*/{FILE_NAME}"))}
+    try:
+        files = {path.parent.name: path for path in sorted((overlay / "sources").glob(f"*/{FILE_NAME}"))}
+    except OSError:
+        # No folder can have this name, or it cannot be read: loading the templates tells which.
+        files = {}
     found = dict(packaged_declarations())
     broken: dict[str, Sequence[Problem]] = {}
     for platform, path in files.items():

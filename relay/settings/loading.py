@@ -15,7 +15,7 @@ from relay.settings.declared_options import DeclaredCommerceOptions, DeclaredOpt
 from relay.settings.describing import ENV_PREFIX, describe, values
 from relay.settings.environment import Variable
 from relay.settings.inspecting import inspect
-from relay.settings.options import RelayOptions
+from relay.settings.options import RelayOptions, SegmentOptions
 from relay.settings.packaged import CONTEXT, Declarations, packaged_declarations
 from relay.settings.problems import ConfigurationError, Problem, dotted, not_set, problems_of
 from relay.settings.source_options import WITH_CODE
@@ -65,7 +65,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     problems += _missing_in_commerce(options)
     if problems:
         raise ConfigurationError(problems, pieces.places())
-    return Loaded(_whole_paths(options, base), found, base, pieces.origins(options), declarations)
+    return Loaded(_keeping_ids(_whole_paths(options, base)), found, base, pieces.origins(options), declarations)
 
 
 def _missing_in_commerce(options: RelayOptions) -> Iterator[Problem]:
@@ -119,7 +119,9 @@ class _Pieces:
         return (path[0], fitting[0], *path[2:]) if fitting else path
 
     def _hint(self, name: str) -> str:
-        known = [variable for row in describe() for variable in self._variables(row.env, row.variant)]
+        # Of options of one name, the one that must be set is the likelier.
+        rows = sorted(describe(), key=lambda row: row.default is not None)
+        known = [variable for row in rows for variable in self._variables(row.env, row.variant)]
         by_option = {variable.rpartition("__")[2]: variable for variable in reversed(known)}
         option = name.removeprefix(ENV_PREFIX)
         near = by_option.get(option) or closest(name, known) or by_option.get(closest(option, by_option) or "")
@@ -169,6 +171,20 @@ def _once(problems: list[Problem]) -> list[Problem]:
     meant = {problem.meant for problem in problems}
     first = {(problem.place, dotted(problem.path)): problem for problem in reversed(problems)}
     return [p for p in problems if first[p.place, dotted(p.path)] is p and not (p.missing and p.path in meant)]
+
+
+def _keeping_ids(options: RelayOptions) -> RelayOptions:
+    """Decides for the Segment destinations that leave it open where the caller's message ids are kept."""
+    takers = {name: one for name, one in options.destinations.items() if isinstance(one, SegmentOptions)}
+    undecided = [name for name, one in takers.items() if one.caller_message_ids == "auto"]
+    live = [name for name in undecided if takers[name].mode == "live"]
+    kept = any(one.caller_message_ids == "keep" for one in takers.values())
+    keeper = None if kept else next(iter([*live, *undecided]), None)
+    decided = {
+        name: takers[name].model_copy(update={"caller_message_ids": "keep" if name == keeper else "derive"})
+        for name in undecided
+    }
+    return options.model_copy(update={"destinations": {**options.destinations, **decided}})
 
 
 def _whole_paths(options: RelayOptions, base: Path) -> RelayOptions:

@@ -10,7 +10,7 @@ from relay.settings.describing import Row, describe
 from relay.settings.inspecting import PLACEHOLDER, SECRET_PLACEHOLDER
 from relay.settings.options import RelayOptions
 from relay.settings.source_options import DECLARED, WITH_CODE
-from relay.settings.tables import variant, variants
+from relay.settings.tables import is_secret, variant, variants
 from relay.settings.values import GIVEN_BY_PLATFORM
 
 _WIDTH = 118
@@ -29,13 +29,14 @@ _TEST_MODE = """\
 def starting_file(platform: str, secret: str, *, key_from_environment: bool) -> str:
     """TOML text with one source of ``platform`` and Segment as destination, in test mode.
 
-    ``secret`` is for a platform that is told it; one that makes it gets a placeholder.
+    ``secret`` is for a platform that is told it, or is the write key of calls; a platform that makes it gets a
+    placeholder.
     """
     if given_by_platform(platform):
         secret = SECRET_PLACEHOLDER
     key = {} if key_from_environment else {"write_key": PLACEHOLDER}
     chosen: dict[str, Mapping[str, str]] = {
-        f"sources.{platform}": {"platform": platform, "secret": secret},
+        f"sources.{platform}": {"platform": platform, _credential(platform): secret},
         "destinations.segment": {"kind": "segment", "mode": "test", **key},
     }
     parts = [_HEAD]
@@ -53,14 +54,23 @@ def given_by_platform(platform: str) -> bool:
     return model is not None and model.model_fields["secret"].json_schema_extra == GIVEN_BY_PLATFORM
 
 
+def _credential(platform: str) -> str:
+    """The option that the platform is most likely to need: the first that is secret."""
+    model = variant(variants(RelayOptions.model_fields["sources"]), platform)
+    assert model is not None
+    return next(name for name, field in model.model_fields.items() if is_secret(field))
+
+
 def _rows(platform: str, kind: str) -> Iterator[Row]:
     """Rows of the plain tables, of this platform and of this kind, named after them."""
-    chosen = {platform if platform in WITH_CODE else DECLARED: platform, kind: kind}
+    source = platform if platform in WITH_CODE else DECLARED
+    chosen = {("sources", source): platform, ("destinations", kind): kind}
     for row in describe():
+        name = chosen.get((row.name.partition(".")[0], row.variant))
         if not row.variant:
             yield row
-        elif row.variant in chosen:
-            yield replace(row, name=row.name.replace("<name>", chosen[row.variant]))
+        elif name is not None:
+            yield replace(row, name=row.name.replace("<name>", name))
 
 
 def _table(table: str, rows: Iterable[Row], chosen: Mapping[str, str]) -> Iterator[str]:

@@ -18,6 +18,13 @@ class SegmentOptions(EveryDestinationOptions):
     )
     path: Annotated[str, AfterValidator(url_path)] = Field("/v1/batch", description="Path of the batch call.")
     write_key: SecretStr = Field(description="Write key of the Segment source.")
+    caller_message_ids: Literal["auto", "keep", "derive"] = Field(
+        "auto",
+        description=(
+            "Of calls that came by the tracking API `keep` sends the caller's `messageId`, `derive` one of this"
+            " destination's own; `auto` keeps it at the first live destination only, since Segment takes an id once."
+        ),
+    )
     gzip: bool = Field(True, description="Compress requests.")
     max_call_bytes: int = Field(32_000, gt=0, le=32_768, description="Largest call.")
     max_batch_bytes: int = Field(475_000, gt=0, le=500_000, description="Largest request before compression.")

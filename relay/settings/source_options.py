@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag
 
 from relay.settings.bigcommerce_options import BigCommerceOptions
 from relay.settings.declared_options import DeclaredOptions
+from relay.settings.segment_source_options import SegmentSourceOptions
 from relay.settings.values import (
     GIVEN_BY_PLATFORM,
     IN_TEMPLATES,
@@ -138,7 +139,7 @@ class ShopifyOptions(Options):
     tracking: ShopifyTrackingOptions = Field(default_factory=ShopifyTrackingOptions, description="Tracked events.")
 
 
-WITH_CODE = ("bigcommerce", "elasticpath", "shopify")
+WITH_CODE = ("bigcommerce", "elasticpath", "segment", "shopify")
 """Platforms that have a source of their own; any other is declared by data."""
 DECLARED = "declared"
 
@@ -150,6 +151,7 @@ def _variant(options: Any) -> str:
 
 SourceOptions: TypeAlias = Annotated[
     Annotated[ElasticPathOptions, Tag("elasticpath")]
+    | Annotated[SegmentSourceOptions, Tag("segment")]
     | Annotated[ShopifyOptions, Tag("shopify")]
     | Annotated[BigCommerceOptions, Tag("bigcommerce")]
     | Annotated[DeclaredOptions, Tag(DECLARED)],

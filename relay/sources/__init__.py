@@ -10,11 +10,13 @@ from relay.sources.bigcommerce import BigCommerce
 from relay.sources.contract import Evaluator, Source
 from relay.sources.declared.source import DeclaredSource
 from relay.sources.elasticpath import ElasticPath
+from relay.sources.segment.source import Segment
 from relay.sources.shopify import Shopify
 
 PLATFORMS: Mapping[str, Callable[[Any], Source]] = {
     "bigcommerce": BigCommerce,
     "elasticpath": ElasticPath,
+    "segment": Segment,
     "shopify": Shopify,
 }
 

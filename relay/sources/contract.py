@@ -109,6 +109,10 @@ class Source(Protocol):
         Raises ValueError when the stored body cannot be read after all.
         """
 
+    def keeps_message_ids(self, event: Event) -> bool:
+        """Whether the `messageId` of its calls may go to a destination as it is. The default: no, it is made anew."""
+        return False
+
     def lookups(self, event: Event) -> Sequence[Lookup]:
         """What to fetch before rendering, given a commerce connection."""
 

@@ -52,7 +52,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """``calls`` are (message id, compact JSON without `messageId`); calls and rejected empty: nothing to send."""
+    """``calls`` are (message id, text as in `relay.model.NewCall`); calls and rejected empty: nothing to send."""
 
     calls: Sequence[tuple[str, str]]
     rejected: Sequence[Rejected]
@@ -73,10 +73,12 @@ def render_calls(
     library: tuple[str, str] = ("relay", relay.__version__),
     max_call_bytes: int = MAX_CALL_BYTES,
     strict: bool = False,
+    keep_message_ids: bool = False,
 ) -> RenderResult:
     """Render one document; a bad call is rejected by itself. Raises `TemplateFailure`.
 
     What departs from Segment's specification or the tracking plan is bad if ``strict``, else warned of.
+    With ``keep_message_ids`` a `messageId` that the template gives stays in the text.
     """
     at_ms, timestamp = _time(occurred_at_ms, received_at_ms)
     text = document if isinstance(document, str) else _written(document, template)
@@ -93,6 +95,7 @@ def render_calls(
             library=library,
             max_call_bytes=max_call_bytes,
             plan=template.plan,
+            keep_message_id=keep_message_ids,
         )
         if isinstance(outcome, Finding):
             rejected.append(Rejected(index, outcome.code, outcome.detail))
@@ -116,13 +119,15 @@ def _ready(
     library: tuple[str, str],
     max_call_bytes: int,
     plan: Plan | None,
+    keep_message_id: bool,
 ) -> tuple[str, str, Sequence[Finding]] | Finding:
     """Message id and text of one call, and where it departs from specification and plan."""
     if not isinstance(item, dict):
         return Finding("template_result", "it is not an object")
     # A field that is null says nothing, and Segment refuses some of them.
     call = {name: value for name, value in item.items() if value is not None}
-    key = call.pop("messageId", default_key)
+    own_key = call.pop("messageId", None)
+    key = default_key if own_key is None else own_key
     if not isinstance(key, str) or not key.strip():
         return Finding("guard_text", "`messageId` is empty or not text")
     call.setdefault("timestamp", timestamp)
@@ -132,8 +137,9 @@ def _ready(
     refused = check_shape(call)
     if refused:
         return refused
+    kept = {"messageId": key} if keep_message_id and own_key is not None else {}
     try:
-        text = orjson.dumps(call)
+        text = orjson.dumps({**kept, **call})
     except TypeError:
         return Finding("template_limit", "it is nested too deep")
     too_large = check_size(text, max_bytes=max_call_bytes)

@@ -8,20 +8,23 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from relay.web.health import Health
+from relay.web.tracking import TrackingApi
 from relay.web.webhooks import Webhooks
 
 WEBHOOKS = "/webhooks/"
+TRACKING = "/v1/"
 
 
 class Site:
     """The ASGI application.
 
-    Webhooks go straight to their endpoint: Starlette's routing and middleware would cost them as
+    Webhooks and tracked calls go straight to their endpoints: Starlette's routing and middleware would cost them as
     much as reading and checking them does.
     """
 
-    def __init__(self, webhooks: Webhooks, health: Health) -> None:
+    def __init__(self, webhooks: Webhooks, tracking: TrackingApi, health: Health) -> None:
         self._webhooks = webhooks
+        self._tracking = tracking
         self._starlette = Starlette(
             routes=[
                 Route(WEBHOOKS + "{source}", _only_post, methods=["POST"]),
@@ -35,6 +38,9 @@ class Site:
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(WEBHOOKS):
             source = scope["path"].removeprefix(WEBHOOKS)
             response = await self._webhooks.post(source, Request(scope, receive))
+            await response(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(TRACKING):
+            response = await self._tracking.answer(scope["path"].removeprefix(TRACKING), Request(scope, receive))
             await response(scope, receive, send)
         else:
             await self._starlette(scope, receive, send)

@@ -67,6 +67,7 @@ def test_the_body_is_byte_for_byte_what_the_file_says() -> None:
 def test_settings_are_the_platform_s_defaults_but_for_those_of_the_case() -> None:
     assert set(settings_of("elasticpath")) == {"guest_identity", "affiliation", "shipping_skus", "tracking"}
     options = case(settings={"affiliation": "Shop"}).options
+    assert isinstance(options, ElasticPathOptions)
     assert (options.affiliation, options.guest_identity, options.secret) == ("Shop", "email_hash", [])
 
 

@@ -39,7 +39,8 @@ def test_the_message_key_is_shown_and_not_its_hash() -> None:
 
 
 def test_what_differs_between_versions_of_the_relay_is_not_shown() -> None:
-    assert all("library" not in call.get("context", {}) for name in FILES for call in made(name).calls)
+    ours = [name for name in FILES if not name.startswith("segment/")]  # where the caller tells its own
+    assert all("library" not in call.get("context", {}) for name in ours for call in made(name).calls)
 
 
 def test_the_totals_of_the_cases_add_up() -> None:

@@ -40,7 +40,8 @@ def test_every_option_is_in_the_file_with_its_default(folder: Path, relay: Relay
     text = Path("relay.toml").read_text()
     uncommented = re.sub(r"^# (\[[a-z.]+\]|\w+ = (?!\"…\"))", r"\1", text, flags=re.MULTILINE)
     data = tomllib.loads(uncommented)
-    rows = [row for row in describe() if row.variant in ("", "elasticpath", "segment")]
+    chosen = {"sources": "elasticpath", "destinations": "segment"}
+    rows = [row for row in describe() if row.variant == chosen.get(row.name.partition(".")[0], "")]
     named = {
         row.name: row.name.replace("sources.<name>", "sources.elasticpath").replace("<name>", "segment") for row in rows
     }
@@ -138,4 +139,13 @@ def test_a_source_whose_platform_makes_the_secret_waits_for_it(folder: Path, rel
     assert checked.code == 2
     assert "sources.shopify.secret: is still the placeholder" in checked.err
     file.write_text(file.read_text().replace("the-secret-the-platform-gives", "hush"))
+    assert relay("check", "--offline").code == 0
+
+
+def test_segments_libraries_are_told_the_host_and_the_key(folder: Path, relay: Relay) -> None:
+    ran = relay("init", "--source", "segment")
+    assert "host       https://<public host of the relay>\n" in ran.out
+    assert "/webhooks/segment" in ran.out
+    (key,) = load(None, {}).options.sources["segment"].write_key  # type: ignore[union-attr]
+    assert len(key) > 20
     assert relay("check", "--offline").code == 0
