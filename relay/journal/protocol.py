@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -75,6 +76,24 @@ class Forgotten:
     calls: int
 
 
+class Claim(Protocol):
+    """The right to work one partition of a stage."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it was given, and is surely still ours."""
+
+
+class Waking(Protocol):
+    """Who wants to hear at once of what other nodes wrote (`relay.pipeline.wakeups.Wakeups`)."""
+
+    def wake(self, stage: str, partition: int) -> None: ...
+
+    def wake_delivery(self, partition: int) -> None: ...
+
+    def wake_all(self) -> None: ...
+
+
 class Journal(Protocol):
     """Three append-only logs, and cursors that move in the transaction that writes a stage's result.
 
@@ -110,6 +129,9 @@ class Journal(Protocol):
 
         ``now`` starts behind the last call there is, ``beginning`` before the first one kept.
         """
+
+    def claim(self, stage: str, partition: int) -> AbstractAsyncContextManager[Claim]:
+        """For one batch of work; of all nodes on the journal one holds it. It does not wait for another's end."""
 
     async def read_events(self, stage: Stage, limit: int) -> EventBatch:
         """Up to ``limit`` events of the stage's source behind its cursor.
@@ -215,7 +237,7 @@ class Journal(Protocol):
         """What stands in quarantine, by code."""
 
     async def changed(self) -> bool:
-        """Whether another process wrote since the last call; cheap enough to ask twice a second."""
+        """Whether another process wrote since the last call, or a moment before; cheap enough to ask twice a second."""
 
     # -- keeping house
     async def drop_expired(

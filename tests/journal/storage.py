@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from relay.journal.postgres import PostgresJournal
 from relay.journal.protocol import Journal
 from relay.journal.sqlite import SqliteJournal
+from tests.postgres import emptied_schema, new_schema
 
 
 class Storage(Protocol):
@@ -42,4 +45,25 @@ class SqliteStorage:
         return SqliteStorage(left)
 
 
-DRIVERS = {"sqlite": SqliteStorage}
+class PostgresStorage:
+    """What a killed relay leaves behind is what was committed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = emptied_schema(partitions=2)
+        self._new = True
+
+    async def open(
+        self, *, partitions: int = 2, quarantine_limit: int = 10_000, quarantine_max_bytes: int = 256 << 20
+    ) -> Journal:
+        if self._new and partitions != 2:
+            self.url = new_schema()
+        self._new = False
+        return await PostgresJournal.open(
+            self.url, partitions, quarantine_limit=quarantine_limit, quarantine_max_bytes=quarantine_max_bytes
+        )
+
+    def crash(self) -> PostgresStorage:
+        return self
+
+
+DRIVERS: dict[str, Callable[[Path], Storage]] = {"sqlite": SqliteStorage, "postgres": PostgresStorage}

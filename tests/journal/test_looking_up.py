@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -158,7 +159,9 @@ async def test_changed_means_another_process(open_journal: OpenJournal) -> None:
     assert not await mine.changed()
 
     await other.append(event("b"))
-    assert await mine.changed()
+    async with asyncio.timeout(10):
+        while not await mine.changed():
+            await asyncio.sleep(0.01)
     assert not await mine.changed()
     assert (await mine.append(event("b"))).duplicate
     assert [e.delivery_key for e in (await other.read_events(Stage("render:shop", Lane.LIVE, 0), 9)).events] == [

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import orjson
 
+from relay.journal.erasing import of_rendering, without_details
 from relay.journal.protocol import Candidates, Forgotten
 from relay.journal.sqlite.rows import LAST_ID, id_list
 from relay.journal.sqlite.showing import ATTEMPTS_OF_A_CALL, WIDEST_ATTEMPT
@@ -21,7 +22,6 @@ from relay.model import (
     NewAttempt,
     NewCall,
     NewOutcome,
-    OutcomeKind,
     PrivacyKind,
     QuarantineId,
     Stage,
@@ -154,24 +154,11 @@ def rendered_forgotten(
     outcomes: Sequence[NewOutcome],
     keys: Sequence[tuple[EventId, str]],
 ) -> tuple[Sequence[NewCall], Sequence[NewOutcome], Sequence[tuple[EventId, str]]]:
-    """What may be written of a rendering; its events' ends, where nothing else is left of them."""
+    """What may be written of a rendering."""
     rows = database.execute(
         "select event_id, at_ms from forgotten where event_id > ? and event_id <= ?", (position, moved_to)
     )
-    forgotten: dict[EventId, int] = dict(rows.fetchall())
-    if not forgotten:
-        return calls, outcomes, keys
-    told = [_told(outcome) if outcome.event_id in forgotten else outcome for outcome in outcomes]
-    untold = {call.event_id for call in calls if call.event_id in forgotten} - {one.event_id for one in told}
-    ends = [
-        NewOutcome(event_id, None, "", "", OutcomeKind.SKIPPED, "forgotten", "", forgotten[event_id])
-        for event_id in sorted(untold)
-    ]
-    return (
-        [call for call in calls if call.event_id not in forgotten],
-        [*told, *ends],
-        [pair for pair in keys if pair[0] not in forgotten],
-    )
+    return of_rendering(dict(rows.fetchall()), calls, outcomes, keys)
 
 
 def delivered_forgotten(
@@ -179,7 +166,9 @@ def delivered_forgotten(
 ) -> Sequence[NewOutcome]:
     forgotten = _calls_forgotten(database, str(stage.lane), stage.partition, position + 1, moved_to)
     return (
-        [_told(outcome) if outcome.call_id in forgotten else outcome for outcome in outcomes] if forgotten else outcomes
+        [without_details(outcome) if outcome.call_id in forgotten else outcome for outcome in outcomes]
+        if forgotten
+        else outcomes
     )
 
 
@@ -207,9 +196,3 @@ def _calls_forgotten(database: sqlite3.Connection, lane: str, partition: int, fi
         (lane, partition, first, last),
     )
     return {call_id for (call_id,) in rows}
-
-
-def _told(outcome: NewOutcome) -> NewOutcome:
-    if outcome.kind is OutcomeKind.DEAD:
-        return replace(outcome, kind=OutcomeKind.SKIPPED, code="forgotten", detail="")
-    return replace(outcome, detail="")

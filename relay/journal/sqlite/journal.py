@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from relay.journal.protocol import Candidates, Dropped, Emptied, Forgotten
+from relay.journal.protocol import Candidates, Claim, Dropped, Emptied, Forgotten
 from relay.journal.sqlite import appending, arrivals, finding, forgetting, reading, settling, showing, standing
 from relay.journal.sqlite.locking import FileLock
 from relay.journal.sqlite.readers import Readers
@@ -130,6 +131,9 @@ class SqliteJournal:
 
     async def open_stage(self, name: str, start: Literal["beginning", "now"]) -> None:
         await self._writer.write(lambda db: settling.open_stage(db, name, start, self._partitions))
+
+    def claim(self, stage: str, partition: int) -> AbstractAsyncContextManager[Claim]:
+        return nullcontext(_Ours())
 
     async def read_events(self, stage: Stage, limit: int) -> EventBatch:
         return await self._stages.read(lambda db: reading.read_events(db, stage, limit))
@@ -286,6 +290,12 @@ class SqliteJournal:
         if self._lock:
             self._lock.release()
             self._lock = None
+
+
+class _Ours:
+    """Only one process works a SQLite journal (`FileLock`)."""
+
+    held = True
 
 
 def _count_check(database: sqlite3.Connection) -> None:

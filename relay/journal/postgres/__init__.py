@@ -1,0 +1,1 @@
+from relay.journal.postgres.journal import PostgresJournal as PostgresJournal
