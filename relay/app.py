@@ -26,6 +26,7 @@ from relay.model import VerdictKind, deliver_stage, render_stage
 from relay.pipeline import trying
 from relay.pipeline.completing import Completer
 from relay.pipeline.deliver import Delivery, DeliveryOptions
+from relay.pipeline.earlier_calls import EarlierCalls
 from relay.pipeline.gates import FIRST_WAIT_S, LineGate
 from relay.pipeline.handling import Wanted
 from relay.pipeline.intake import Intake
@@ -41,7 +42,7 @@ from relay.pipeline.supervising import supervise
 from relay.pipeline.verifying import KEY_BYTES, Verifier
 from relay.pipeline.wakeups import Wakeups
 from relay.pipeline.watching import watch
-from relay.renderer import Hello, build_library, build_mapper, build_sources, is_mapped
+from relay.renderer import Hello, build_library, build_mapper, build_sources, is_mapped, wants_earlier
 from relay.settings.loading import Loaded
 from relay.settings.options import CommerceOptions, DestinationOptions, RelayOptions, SourceOptions
 from relay.sources.contract import Source
@@ -230,6 +231,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
                 journal=journal,
                 door=door,
                 mapper=renderer,
+                earlier=EarlierCalls(journal, wants_earlier(options, lambda: library.snapshot)),
                 pace=build_pace(destination.requests_per_second),
                 wakeups=wakeups,
                 observer=metrics,

@@ -21,14 +21,21 @@ import orjson
 
 from relay.codes import RelayError
 from relay.destinations import MAPPED
-from relay.model import Event, EventId, Json, JsonObject, Lane, Webhook
+from relay.model import Call, Event, EventId, Json, JsonObject, Lane, Webhook
 from relay.pipeline import frames
-from relay.pipeline.call_mapping import CallMapper, MappingPlan
+from relay.pipeline.call_mapping import EARLIER, CallMapper, MappingPlan
 from relay.pipeline.render import Rendered, Task, Warned
 from relay.pipeline.render_process import IDLE, PROGRESS
 from relay.pipeline.rendering import EventRenderer, Tracking
 from relay.settings.loading import Loaded
-from relay.settings.options import DeclaredOptions, DestinationOptions, RelayOptions, SourceOptions, TemplateOptions
+from relay.settings.options import (
+    DeclaredOptions,
+    DestinationOptions,
+    HttpOptions,
+    RelayOptions,
+    SourceOptions,
+    TemplateOptions,
+)
 from relay.settings.values import IN_TEMPLATES, Options
 from relay.sources import build_source
 from relay.sources.contract import Refused, Source
@@ -62,8 +69,24 @@ def build_library(loaded: Loaded) -> Library:
         packaged_templates(),
         folder if folder.is_dir() else None,
         tracked_events=tracked_events(loaded),
-        kinds=[kind for kind, mapped in MAPPED.items() if mapped != "never"],
+        kinds=mapping_folders(loaded.options),
     )
+
+
+def mapping_folders(options: RelayOptions) -> set[str]:
+    """Folders below ``destinations/`` that hold mappings: one a kind, and those that declared receivers name."""
+    named = {mapping_folder(name, chosen) for name, chosen in options.destinations.items() if is_mapping(chosen)}
+    return named | {kind for kind, mapped in MAPPED.items() if mapped != "never"}
+
+
+def mapping_folder(name: str, options: DestinationOptions) -> str:
+    """Raises RelayError for a declared receiver that wants the folder of another kind."""
+    if not isinstance(options, HttpOptions) or options.mappings is None:
+        return options.kind
+    if options.mappings in MAPPED and options.mappings != options.kind:
+        message = f"destinations.{name}.mappings is {options.mappings!r}, which is a kind of its own."
+        raise RelayError("config_invalid", message)
+    return options.mappings
 
 
 def tracked_events(loaded: Loaded) -> dict[str, Collection[str]]:
@@ -119,12 +142,30 @@ def mapping_plan(name: str, options: DestinationOptions) -> MappingPlan:
         if problems:
             raise RelayError("config_invalid", problems[0].for_person())
         condition = Template.of(options.kind, "when", place, options.when)
-    return MappingPlan(options.kind, MAPPED[options.kind], condition, _in_templates(options))
+    free = options.settings if isinstance(options, HttpOptions) else {}
+    folder = mapping_folder(name, options)
+    return MappingPlan(folder, MAPPED[options.kind], condition, {**free, **_in_templates(options)})
+
+
+def wants_earlier(options: RelayOptions, templates: Callable[[], Snapshot]) -> Callable[[str, Call, JsonObject], bool]:
+    """Whether a destination's mapping of a call, or its condition, mentions the calls before it."""
+    plans = {name: mapping_plan(name, chosen) for name, chosen in options.destinations.items()}
+
+    def wanted(destination: str, call: Call, body: JsonObject) -> bool:
+        plan = plans[destination]
+        used = (plan.when, plan.mapping(templates(), call.tracked_event, body))
+        return any(EARLIER in template.text for template in used if template is not None)
+
+    return wanted
 
 
 def is_mapped(options: DestinationOptions) -> bool:
     """Whether calls for a destination go through the mapper."""
-    return MAPPED[options.kind] != "never" or options.when is not None
+    return is_mapping(options) or options.when is not None
+
+
+def is_mapping(options: DestinationOptions) -> bool:
+    return MAPPED[options.kind] != "never"
 
 
 def limits(options: TemplateOptions) -> EngineLimits:
@@ -150,7 +191,9 @@ def tracking(options: SourceOptions) -> Tracking:
 def _in_templates(options: Options) -> dict[str, Any]:
     """Options that are marked as seen by templates and are set."""
     seen = [name for name, field in type(options).model_fields.items() if field.json_schema_extra == IN_TEMPLATES]
-    return {name: value for name, value in options.model_dump(include=set(seen)).items() if value is not None}
+    return {
+        name: value for name, value in options.model_dump(mode="json", include=set(seen)).items() if value is not None
+    }
 
 
 def open_source(loaded: Loaded, name: str) -> Source:

@@ -37,7 +37,7 @@ class CaseInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What comes out of a webhook.
+    """What comes out of a webhook; or of a call for a destination, then as ``records``.
 
     ``calls`` as they go into the log, but with the message key as `messageId` and without the `context.library`
     that the relay adds; ``outcomes`` are objects of `outcome` and `code`.
@@ -45,11 +45,13 @@ class Made:
 
     calls: Sequence[JsonObject]
     outcomes: Sequence[JsonObject]
+    records: Sequence[JsonObject] | None = None
 
     def as_members(self) -> dict[str, Any]:
-        """As a case file has it: what there is none of is left out."""
-        sides = {"calls": list(self.calls), "outcomes": list(self.outcomes)}
-        return {name: side for name, side in sides.items() if side}
+        """As a case file has it: what there is none of is left out, unless there is nothing at all."""
+        main = {"calls": list(self.calls)} if self.records is None else {"records": list(self.records)}
+        sides = {**main, "outcomes": list(self.outcomes)}
+        return {name: side for name, side in sides.items() if side} or {name: [] for name in main}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,10 @@ def _misshaped(given: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             yield f"`{name}` is not an array of objects"
         elif name == "outcomes":
-            yield from (problem for index, item in enumerate(value) for problem in _outcome(index, item))
+            yield from (problem for index, item in enumerate(value) for problem in outcome_problems(index, item))
 
 
-def _outcome(index: int, item: JsonObject) -> Iterator[str]:
+def outcome_problems(index: int, item: JsonObject) -> Iterator[str]:
     place = f"`outcomes[{index}]`"
     for name in item.keys() - {"outcome", "code"}:
         yield f"{place}: unknown key `{name}`; {hint(name, ('outcome', 'code'))}"

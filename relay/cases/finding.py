@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from relay.settings.suggesting import hint
 from relay.templates.template import Template
 
-SOURCES = "sources"
+Place: TypeAlias = Literal["sources", "destinations"]
+SOURCES: Place = "sources"
+DESTINATIONS: Place = "destinations"
 CASES = "cases"
 _SUFFIX = ".json"
-_WHERE = f"cases are {SOURCES}/<platform>/{CASES}/<tracked event>/<name>{_SUFFIX}"
+_WHERE = (
+    f"cases are {SOURCES}/<platform>/{CASES}/<tracked event>/<name>{_SUFFIX}"
+    f" and {DESTINATIONS}/<kind>/{CASES}/<mapping>/<name>{_SUFFIX}"
+)
 
-Key = tuple[str, str]
-"""Platform and tracked event."""
+Key: TypeAlias = tuple[str, str]
+"""Platform and tracked event; or ``destinations/<kind>`` and mapping."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """``own`` when it stands in the user's folder; ``problem`` says why it belongs to no template."""
+    """``own`` when it stands in the user's folder; ``problem`` says why it belongs to no template.
+
+    Of a mapping, ``platform`` is the kind of destination and ``tracked_event`` the mapping's name.
+    """
 
     platform: str
     tracked_event: str
@@ -28,11 +37,16 @@ class CaseFile:
     path: Path
     own: bool
     problem: str = ""
+    place: Place = SOURCES
 
     @property
     def id(self) -> str:
-        """How people name it: ``elasticpath/order_completed/guest``."""
-        return "/".join(part for part in (self.platform, self.tracked_event, self.name) if part)
+        """How people name it: ``elasticpath/order_completed/guest``, ``destinations/segmetrics/identify/guest``."""
+        return "/".join(part for part in (*self.key, self.name) if part)
+
+    @property
+    def key(self) -> Key:
+        return _key(self.place, self.platform, self.tracked_event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +61,34 @@ def case_path(folder: Path, platform: str, tracked_event: str, name: str) -> Pat
     return folder / SOURCES / platform / CASES / tracked_event / f"{name}{_SUFFIX}"
 
 
-def find(packaged: Path, overlay: Path | None, templates: Sequence[Template]) -> Found:
-    """All cases of ``templates``, which are those in use, and every misplaced file."""
+def find(
+    packaged: Path, overlay: Path | None, templates: Sequence[Template], mappings: Sequence[Template] = ()
+) -> Found:
+    """All cases of ``templates`` and ``mappings``, which are those in use, and every misplaced file."""
+    found = [
+        _find(packaged, overlay, SOURCES, templates),
+        _find(packaged, overlay, DESTINATIONS, mappings),
+    ]
+    files = [file for each in found for file in each.files]
+    return Found(files, {key: count for each in found for key, count in each.left_out.items()})
+
+
+def _find(packaged: Path, overlay: Path | None, place: Place, templates: Sequence[Template]) -> Found:
     if overlay is not None and overlay.resolve() == packaged.resolve():
-        return Found(_placed(_files(overlay, own=True), templates), {})
-    own = _files(overlay, own=True) if overlay is not None else []
-    replaced = {_key(template) for template in templates if not _is_packaged(template, packaged)}
+        return Found(_placed(_files(overlay, place, own=True), templates), {})
+    own = _files(overlay, place, own=True) if overlay is not None else []
+    replaced = {
+        _key(place, template.platform, template.tracked_event)
+        for template in templates
+        if not _is_packaged(template, packaged / place)
+    }
     overlaid = {file.id for file in own}
-    usual = [file for file in _files(packaged, own=False) if file.id not in overlaid]
+    usual = [file for file in _files(packaged, place, own=False) if file.id not in overlaid]
     left_out: dict[Key, int] = {}
     for file in usual:
-        if _key(file) in replaced:
-            left_out[_key(file)] = left_out.get(_key(file), 0) + 1
-    kept = [file for file in usual if _key(file) not in replaced]
+        if file.key in replaced:
+            left_out[file.key] = left_out.get(file.key, 0) + 1
+    kept = [file for file in usual if file.key not in replaced]
     return Found(_placed(sorted([*own, *kept], key=lambda file: file.id), templates), left_out)
 
 
@@ -80,20 +109,20 @@ def _belongs(file: Path, path: Path) -> bool:
     return file.is_relative_to(path)
 
 
-def _files(folder: Path, *, own: bool) -> list[CaseFile]:
-    return sorted(_walk(folder, own), key=lambda file: file.id)
+def _files(folder: Path, place: Place, *, own: bool) -> list[CaseFile]:
+    return sorted(_walk(folder / place, place, own), key=lambda file: file.id)
 
 
-def _walk(folder: Path, own: bool) -> Iterator[CaseFile]:
-    for path in (folder / SOURCES).glob(f"*/{CASES}/**/*{_SUFFIX}"):
-        parts = path.relative_to(folder / SOURCES).parts
+def _walk(folder: Path, place: Place, own: bool) -> Iterator[CaseFile]:
+    for path in folder.glob(f"*/{CASES}/**/*{_SUFFIX}"):
+        parts = path.relative_to(folder).parts
         if any(part.startswith(".") for part in parts):
             continue
         if len(parts) == 4:
-            yield CaseFile(parts[0], parts[2], path.stem, path, own)
+            yield CaseFile(parts[0], parts[2], path.stem, path, own, place=place)
         else:
             name = "/".join((*parts[2:-1], path.stem))
-            yield CaseFile(parts[0], "", name, path, own, f"no case is looked for here: {_WHERE}")
+            yield CaseFile(parts[0], "", name, path, own, f"no case is looked for here: {_WHERE}", place)
 
 
 def _placed(files: Sequence[CaseFile], templates: Sequence[Template]) -> list[CaseFile]:
@@ -105,17 +134,19 @@ def _placed(files: Sequence[CaseFile], templates: Sequence[Template]) -> list[Ca
 
 
 def _unknown(file: CaseFile, known: Mapping[str, Sequence[str]]) -> str:
+    of, one = ("platform", "tracked event") if file.place == SOURCES else ("kind of destination", "mapping")
     if file.platform not in known:
-        return f"there is no platform {file.platform!r}; {hint(file.platform, known)}"
+        lacking = "" if file.place == SOURCES else " with mappings"
+        return f"there is no {of} {file.platform!r}{lacking}; {hint(file.platform, known)}"
     if file.tracked_event not in known[file.platform]:
-        what = f"{file.platform} has no tracked event {file.tracked_event!r}"
+        what = f"{file.platform} has no {one} {file.tracked_event!r}"
         return f"{what}; {hint(file.tracked_event, known[file.platform])}"
     return ""
 
 
 def _is_packaged(template: Template, packaged: Path) -> bool:
     """Also when it is a copy without a change."""
-    original = packaged / SOURCES / template.platform / f"{template.tracked_event}.jsonata"
+    original = packaged / template.platform / f"{template.tracked_event}.jsonata"
     if template.path == original:
         return True
     try:
@@ -125,5 +156,5 @@ def _is_packaged(template: Template, packaged: Path) -> bool:
         return False
 
 
-def _key(of: Template | CaseFile) -> Key:
-    return of.platform, of.tracked_event
+def _key(place: Place, platform: str, tracked_event: str) -> Key:
+    return (platform if place == SOURCES else f"{place}/{platform}"), tracked_event

@@ -20,9 +20,7 @@ def explained(result: Result) -> list[str]:
     """What is wrong and what to do, below the name of a case that did not pass."""
     lines = [str(result.file.path), *result.problems, *map(str, result.differences)]
     if result.status == "new" and result.ran is not None:
-        lines.append(
-            "It has neither `calls` nor `outcomes`. This comes out; when it is right, --update writes it down:"
-        )
+        lines.append("It says nothing of what is expected. This comes out; when it is right, --update writes it down:")
         lines += json.dumps(result.ran.made.as_members(), ensure_ascii=False, indent=2).splitlines()
     if result.ran is not None:
         lines += result.ran.explained
@@ -74,6 +72,7 @@ def _case(result: Result) -> JsonObject:
         "problems": list(result.problems),
         "differences": [difference.as_json() for difference in result.differences],
         "calls": list(made.calls) if made else [],
+        "records": list(made.records or []) if made else [],
         "outcomes": list(made.outcomes) if made else [],
         "warnings": list(result.ran.warnings) if result.ran is not None else [],
     }

@@ -12,8 +12,9 @@ import orjson
 import relay
 from relay.cases.case import Case, CaseInvalid, Made, read_case
 from relay.cases.comparing import Difference, differences
-from relay.cases.finding import CaseFile
+from relay.cases.finding import DESTINATIONS, CaseFile
 from relay.cases.keys import message_keys
+from relay.cases.mapping_case import Maps, read_mapping_case
 from relay.model import Event, EventId, JsonObject, Lane, NewCall, NewOutcome
 from relay.settings.options import SourceOptions
 from relay.settings.packaged import Declarations
@@ -71,8 +72,10 @@ class Result:
     problems: Sequence[str] = ()
 
 
-def check(file: CaseFile, renders: Renders, declarations: Declarations | None = None) -> Result:
-    """Run one case; ``declarations`` are those of the configuration, else the packaged."""
+def check(
+    file: CaseFile, renders: Renders, declarations: Declarations | None = None, maps: Maps | None = None
+) -> Result:
+    """Run one case; ``declarations`` are those of the configuration, else the packaged. ``maps`` runs mappings."""
     started = perf_counter()
 
     def result(status: Status, **more: Any) -> Result:
@@ -81,14 +84,24 @@ def check(file: CaseFile, renders: Renders, declarations: Declarations | None = 
     if file.problem:
         return result("broken", problems=[file.problem])
     try:
-        case = read_case(text_of(file), file.platform, file.tracked_event, declarations)
-        ran = run(case, file.tracked_event, renders, own=file.own)
+        if file.place == DESTINATIONS:
+            assert maps is not None, "a case of a mapping is run where mappings are"
+            expected, ran = _mapped(file, maps)
+        else:
+            case = read_case(text_of(file), file.platform, file.tracked_event, declarations)
+            expected, ran = case.expected, run(case, file.tracked_event, renders, own=file.own)
     except CaseInvalid as error:
         return result("broken", problems=error.problems)
-    if case.expected is None:
+    if expected is None:
         return result("new", ran=ran)
-    found = compared(case.expected, ran.made)
+    found = compared(expected, ran.made)
     return result("failed" if found or ran.problems else "passed", ran=ran, differences=found, problems=ran.problems)
+
+
+def _mapped(file: CaseFile, maps: Maps) -> tuple[Made | None, Ran]:
+    case = read_mapping_case(text_of(file), file.platform)
+    mapped = maps(file.platform, file.tracked_event, case)
+    return case.expected, Ran(mapped.made, mapped.explained, mapped.problems, ())
 
 
 def run(case: Case, tracked_event: str, renders: Renders, *, own: bool) -> Ran:
@@ -133,6 +146,7 @@ def run(case: Case, tracked_event: str, renders: Renders, *, own: bool) -> Ran:
 def compared(expected: Made, actual: Made) -> list[Difference]:
     return [
         *differences(list(expected.calls), list(actual.calls), "calls"),
+        *differences(list(expected.records or []), list(actual.records or []), "records"),
         *differences(list(expected.outcomes), list(actual.outcomes), "outcomes"),
     ]
 

@@ -13,7 +13,7 @@ from relay.cases.running import text_of
 
 def update(file: CaseFile, made: Made) -> None:
     """The file must be a case that can be run."""
-    write(file.path, with_members(members_of(text_of(file)), EXPECTED, made.as_members() or {"calls": []}))
+    write(file.path, with_members(members_of(text_of(file)), (*EXPECTED, "records"), made.as_members()))
 
 
 def write(path: Path, text: str) -> None:

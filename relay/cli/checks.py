@@ -91,9 +91,10 @@ def _templates(loaded: Loaded) -> Sequence[Finding]:
 
     overlay = Path(loaded.options.templates.folder)
     try:
-        found = build_library(loaded).templates()
+        snapshot = build_library(loaded).snapshot
     except TemplatesInvalid as error:
         return [Finding("templates", "failed", problem.for_person()) for problem in error.problems]
+    found = [*snapshot.templates(), *snapshot.all_mappings()]
     own = sum(template.path.is_relative_to(overlay) for template in found)
     return [Finding("templates", "ok", f"{len(found)} compile; {own} of them are yours, in {overlay}.")]
 

@@ -20,7 +20,11 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Where to; made when it is not there.")] = Path(),
     source: Annotated[str, typer.Option(help="Platform that sends the webhooks.")] = "elasticpath",
     templates: Annotated[
-        bool, typer.Option("--templates", help="Copy the packaged templates out, to edit them.")
+        bool,
+        typer.Option(
+            "--templates",
+            help="Copy the packaged templates out, to edit them, with the mappings of configured destinations.",
+        ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there, with a new secret.")] = False,
     as_json: JsonOption = False,
@@ -75,13 +79,16 @@ def _write_configuration(file: Path, platform: str) -> Path:
 
 
 def _copy_templates(file: Path, platform: str, *, force: bool) -> Iterator[tuple[Path, bool]]:
-    """Each file's place in the user's folder, and whether it was written."""
+    """Of a platform and of the kinds of destinations configured: each file's place, and whether it was written."""
     from relay.settings.loading import load
     from relay.templates.library import packaged_templates
 
-    target = Path(load(file, os.environ).options.templates.folder)
+    options = load(file, os.environ).options
+    target = Path(options.templates.folder)
     packaged = packaged_templates()
-    for path in sorted((packaged / "sources" / platform).rglob("*")):
+    kinds = sorted({destination.kind for destination in options.destinations.values()})
+    folders = [packaged / "sources" / platform, *(packaged / "destinations" / kind for kind in kinds)]
+    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
         copy = target / path.relative_to(packaged)
         if path.is_dir() or path.name.startswith("."):
             continue

@@ -62,7 +62,7 @@ def _case(loaded: Loaded, told: Timeline, source: SourceOptions, tracked_event: 
     except ValueError as error:
         text = "; ".join(error.problems) if isinstance(error, CaseInvalid) else "its body cannot be read"
         raise RelayError("case_invalid", f"No case can be made of event {told.event.id}: {text}.") from None
-    return with_members(members_of(new.text), (), ran.made.as_members() or {"calls": []}), new
+    return with_members(members_of(new.text), (), ran.made.as_members()), new
 
 
 def _tell(cases: dict[Path, NewCase], *, as_json: bool) -> None:

@@ -8,15 +8,20 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
+from relay.cases.case import Made
 from relay.cases.finding import Found, find
 from relay.cases.keys import Remembering
+from relay.cases.mapping_case import Mapped, MappingCase, Maps, text_of_call
 from relay.cases.running import Rendering, Renders
-from relay.model import Event
+from relay.model import Event, OutcomeKind
+from relay.pipeline.call_mapping import map_call
+from relay.pipeline.mapping import Ended, MappedCall
 from relay.pipeline.render import Task
 from relay.renderer import build_renderer, limits
 from relay.settings.loading import Loaded
 from relay.settings.options import RelayOptions, SourceOptions
 from relay.templates.agreement import differences
+from relay.templates.diagnostics import TemplateFailure
 from relay.templates.engine import Engine, FastEngine
 from relay.templates.library import Snapshot, packaged_templates
 from relay.templates.reference import ReferenceEngine
@@ -28,22 +33,17 @@ PATIENCE = 8
 """So many times the configured time a case may take: a busy machine must not fail it."""
 
 
-def found_cases(loaded: Loaded, templates: Sequence[Template]) -> Found:
+def found_cases(loaded: Loaded, snapshot: Snapshot) -> Found:
     folder = Path(loaded.options.templates.folder)
-    return find(packaged_templates(), folder if folder.is_dir() else None, templates)
+    overlay = folder if folder.is_dir() else None
+    return find(packaged_templates(), overlay, snapshot.templates(), snapshot.all_mappings())
 
 
 def renders(loaded: Loaded, snapshot: Snapshot, choice: EngineChoice = "fast") -> Renders:
     """Renders with each case's own source settings and the configured limits; a user's as strictly as configured."""
     configured = limits(loaded.options.templates)
-    bounds = replace(configured, timeout_ms=configured.timeout_ms * PATIENCE)
-    disagreements = _Disagreements(FastEngine(bounds))
-    chosen: Mapping[EngineChoice, Engine] = {
-        "fast": FastEngine(bounds),
-        "reference": ReferenceEngine(),
-        "both": disagreements,
-    }
-    engine = Remembering(chosen[choice])
+    chosen, disagreements = _engine(loaded, choice)
+    engine = Remembering(chosen)
 
     def render(name: str, options: SourceOptions, event: Event, fetched: Mapping[str, Any], *, own: bool) -> Rendering:
         templates = loaded.options.templates
@@ -59,6 +59,34 @@ def renders(loaded: Loaded, snapshot: Snapshot, choice: EngineChoice = "fast") -
         return Rendering(rendered.calls, rendered.outcomes, engine.taken(), disagreements.taken(), warnings)
 
     return render
+
+
+def maps(loaded: Loaded, snapshot: Snapshot, choice: EngineChoice = "fast") -> Maps:
+    """Maps with each case's own settings and the configured limits."""
+    engine, disagreements = _engine(loaded, choice)
+
+    def mapped(kind: str, name: str, case: MappingCase) -> Mapped:
+        template = snapshot.mapping(kind, name)
+        assert template is not None, "only cases of mappings in use are run"
+        try:
+            made = map_call(engine, template, text_of_call(case), case.bindings, case.now_ms)
+        except TemplateFailure as failure:
+            made = MappedCall(ended=Ended(OutcomeKind.DEAD, failure.code, failure.diagnostic.log_line()))
+        ended = [made.ended] if made.ended is not None else []
+        outcomes = [{"outcome": str(end.kind), "code": end.code} for end in ended]
+        explained = [f"{end.kind} {end.code}: {end.detail}" for end in ended]
+        return Mapped(Made([], outcomes, list(made.records)), explained, disagreements.taken())
+
+    return mapped
+
+
+def _engine(loaded: Loaded, choice: EngineChoice) -> tuple[Engine, _Disagreements]:
+    """The engine that is asked for, and where it tells of disagreements."""
+    configured = limits(loaded.options.templates)
+    fast = FastEngine(replace(configured, timeout_ms=configured.timeout_ms * PATIENCE))
+    disagreements = _Disagreements(fast)
+    chosen: Mapping[EngineChoice, Engine] = {"fast": fast, "reference": ReferenceEngine(), "both": disagreements}
+    return chosen[choice], disagreements
 
 
 class _Disagreements:

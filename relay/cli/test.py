@@ -15,6 +15,7 @@ from relay.codes import RelayError
 
 if TYPE_CHECKING:
     from relay.cases.finding import CaseFile, Found
+    from relay.cases.mapping_case import Maps
     from relay.cases.running import Renders, Result
     from relay.cli.rendering_cases import EngineChoice
     from relay.settings.loading import Loaded
@@ -41,8 +42,9 @@ def run_cases(
     name: Annotated[str | None, typer.Option(help="Name of the new case.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the cases beside the templates: webhook in, calls out. Asks no journal and no commerce API.
+    """Run the cases beside the templates: webhook in, calls out; and beside the mappings: call in, records out.
 
+    Asks no journal and no commerce API.
     Packaged cases run for the packaged templates only, yours always.
     """
     loaded = frame(context).load()
@@ -81,19 +83,20 @@ class _Run:
         """Whether all cases passed. Raises RelayError for broken templates, and when there is no such case."""
         from relay.cases import reporting
         from relay.cases.running import check
-        from relay.cli.rendering_cases import found_cases, renders
+        from relay.cli.rendering_cases import found_cases, maps, renders
         from relay.renderer import build_library
 
         started = perf_counter()
         library = build_library(self.loaded)
-        found = found_cases(self.loaded, library.templates())
+        found = found_cases(self.loaded, library.snapshot)
         files = self._selected(found)
         rendering = renders(self.loaded, library.snapshot, self.engine)
+        mapping = maps(self.loaded, library.snapshot, self.engine)
         results = []
         for file in files:
-            result = check(file, rendering, self.loaded.declarations)
+            result = check(file, rendering, self.loaded.declarations, mapping)
             if self.update:
-                result = self._updated(result, rendering)
+                result = self._updated(result, rendering, mapping)
             results.append(result)
             self._tell(result)
         duration_s = perf_counter() - started
@@ -116,11 +119,14 @@ class _Run:
         files = selected(found.files, self.paths, self.word)
         if not files:
             asked = " ".join([*map(str, self.paths), *([f"-k {self.word}"] if self.word else [])])
-            where = "Cases are templates/sources/<platform>/cases/<tracked event>/<name>.json."
+            where = (
+                "Cases are templates/sources/<platform>/cases/<tracked event>/<name>.json"
+                " and templates/destinations/<kind>/cases/<mapping>/<name>.json."
+            )
             raise RelayError("bad_argument", f"There is no case {asked}.".replace(" .", "."), where)
         return files
 
-    def _updated(self, result: Result, renders: Renders) -> Result:
+    def _updated(self, result: Result, renders: Renders, maps: Maps) -> Result:
         """The result after the file says what came out. A packaged case is left as it is."""
         from relay.cases.running import check
         from relay.cases.updating import update
@@ -133,7 +139,7 @@ class _Run:
         update(result.file, result.ran.made)
         if not self.as_json:
             typer.echo(f"written  {result.file.path}")
-        return check(result.file, renders, self.loaded.declarations)
+        return check(result.file, renders, self.loaded.declarations, maps)
 
     def _tell(self, result: Result) -> None:
         from relay.cases.reporting import MARKS

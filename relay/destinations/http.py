@@ -45,15 +45,18 @@ class Http:
             raise RelayError("config_invalid", message)
 
     def records(self, call: Call, mapped: Sequence[JsonObject], *, now_ms: int) -> Sequence[Record] | Unfit:
-        """What the mapping made. A call without one goes as it is, with a ``messageId`` of this destination."""
-        as_it_is = list(mapped) == [orjson.loads(call.text)]
+        """What the mapping made. A ``messageId`` in it that is the call's becomes one of this destination."""
         made = []
         for item in mapped:
-            body = orjson.dumps({"messageId": self._message_id(call), **item} if as_it_is else item)
+            body = orjson.dumps(self._with_own_id(item, call))
             if len(body) > self.limits.max_record_bytes:
                 return Unfit("guard_size", f"{len(body)} bytes, {self.limits.max_record_bytes} are allowed")
             made.append(Record(body))
         return made
+
+    def _with_own_id(self, item: JsonObject, call: Call) -> JsonObject:
+        """Receivers that pass calls on to one and the same vendor must not get one id twice."""
+        return {**item, "messageId": self._message_id(call)} if item.get("messageId") == call.message_id else item
 
     def _message_id(self, call: Call) -> str:
         return f"wr_{hashlib.sha256(f'{self._id_prefix}{call.message_id}'.encode()).hexdigest()[:40]}"

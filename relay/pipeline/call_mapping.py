@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from relay.destinations.contract import Mapped
-from relay.model import JsonObject, OutcomeKind
+from relay.model import Call, JsonObject, OutcomeKind
 from relay.pipeline.mapping import Ended, MappedCall, MapTask
 from relay.pipeline.rendering import bindings
 from relay.sources.contract import Source
@@ -21,6 +21,8 @@ from relay.templates.rendering import result_items
 
 _WHOLE = "$wholeOrder"
 _OTHER = re.compile(r"[^a-z0-9]+")
+EARLIER = "$earlier"
+"""The calls that were made before of the same order."""
 _REMEDY = "Give the vendor's record, an object, or an array of such objects."
 
 
@@ -28,10 +30,18 @@ _REMEDY = "Give the vendor's record, an object, or an array of such objects."
 class MappingPlan:
     """How calls for one destination are mapped. ``settings`` is what mappings see as ``$settings``."""
 
-    kind: str
+    folder: str
+    """Of its mappings."""
     mapped: Mapped
     when: Template | None
     settings: Mapping[str, Any]
+
+    def mapping(self, templates: Snapshot, tracked_event: str, call: JsonObject) -> Template | None:
+        """The mapping of a call."""
+        if self.mapped == "never":
+            return None
+        candidates = (templates.mapping(self.folder, name) for name in mapping_names(tracked_event, call))
+        return next((template for template in candidates if template is not None), None)
 
 
 class CallMapper:
@@ -65,40 +75,31 @@ class CallMapper:
 
     def _map(self, plan: MappingPlan, task: MapTask, now_ms: int) -> MappedCall:
         call: JsonObject = orjson.loads(task.call.text)
-        template = self._mapping(plan, task.call.tracked_event, call)
+        template = plan.mapping(self._templates, task.call.tracked_event, call)
         if plan.mapped == "always" and template is None:
-            return _ended(OutcomeKind.SKIPPED, "no_mapping", f"{plan.kind}/{task.call.tracked_event}")
+            return _ended(OutcomeKind.SKIPPED, "no_mapping", f"{plan.folder}/{task.call.tracked_event}")
         bound = self._bindings(plan, template, task, now_ms)
+        text = with_message_id(task.call)
         if plan.when is not None:
-            wanted = self._engine.render(plan.when, task.call.text, bound, now_ms=now_ms)
+            wanted = self._engine.render(plan.when, text, bound, now_ms=now_ms)
             if wanted is None or orjson.loads(wanted) is not True:
                 return _ended(OutcomeKind.SKIPPED, "filtered", "when")
         if plan.mapped == "never":
             return MappedCall()
         if template is None:
-            return MappedCall([call])
-        items = result_items(self._engine.render(template, task.call.text, bound, now_ms=now_ms), template, _REMEDY)
-        records = [item for item in items if isinstance(item, dict)]
-        if len(records) < len(items):
-            return _ended(OutcomeKind.DEAD, "template_result", f"{plan.kind}/{template.tracked_event}: {_REMEDY}")
-        if not records:
-            return _ended(OutcomeKind.SKIPPED, "mapping_empty", f"{plan.kind}/{template.tracked_event}")
-        return MappedCall(records)
-
-    def _mapping(self, plan: MappingPlan, tracked_event: str, call: JsonObject) -> Template | None:
-        if plan.mapped == "never":
-            return None
-        candidates = (self._templates.mapping(plan.kind, name) for name in mapping_names(tracked_event, call))
-        return next((template for template in candidates if template is not None), None)
+            return MappedCall([{"messageId": task.call.message_id, **call}])
+        return map_call(self._engine, template, text, bound, now_ms)
 
     def _bindings(self, plan: MappingPlan, template: Template | None, task: MapTask, now_ms: int) -> dict[str, Any]:
-        bound: dict[str, Any] = {"settings": dict(plan.settings), "payload": None, "wholeOrder": None, "event": None}
+        bound = mapping_bindings(plan.settings)
+        mentioned = " ".join(used.text for used in (plan.when, template) if used is not None)
+        if EARLIER in mentioned:
+            bound["earlier"] = [orjson.loads(text) for text in task.earlier]
         if task.event is not None:
             bound["event"] = bindings(task.event, {})["event"]
-            wanted = "".join(used.text for used in (plan.when, template) if used is not None)
-            if "$payload" in wanted or _WHOLE in wanted:
+            if "$payload" in mentioned or _WHOLE in mentioned:
                 bound["payload"] = self._payload(task)
-            if _WHOLE in wanted and bound["payload"] is not None:
+            if _WHOLE in mentioned and bound["payload"] is not None:
                 bound["wholeOrder"] = self._whole_order(task, bound["payload"], now_ms)
         return bound
 
@@ -136,6 +137,28 @@ class CallMapper:
             # The call stands without it; only a mapping that asks for it will miss it.
             return None
         return documents[0] if documents else None
+
+
+def map_call(engine: Engine, template: Template, text: str, bound: Mapping[str, Any], now_ms: int) -> MappedCall:
+    """What a mapping makes of a call. Raises `TemplateFailure`."""
+    items = result_items(engine.render(template, text, bound, now_ms=now_ms), template, _REMEDY)
+    records = [item for item in items if isinstance(item, dict)]
+    name = f"{template.platform}/{template.tracked_event}"
+    if len(records) < len(items):
+        return _ended(OutcomeKind.DEAD, "template_result", f"{name}: {_REMEDY}")
+    if not records:
+        return _ended(OutcomeKind.SKIPPED, "mapping_empty", name)
+    return MappedCall(records)
+
+
+def mapping_bindings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a mapping sees beside ``$``, without an event and earlier calls."""
+    return {"settings": dict(settings), "payload": None, "event": None, "wholeOrder": None, "earlier": []}
+
+
+def with_message_id(call: Call) -> str:
+    """The call's text with its ``messageId``, as mappings and conditions see it."""
+    return f'{{"messageId":"{call.message_id}",{call.text[1:]}'
 
 
 def mapping_names(tracked_event: str, call: JsonObject) -> Sequence[str]:

@@ -8,7 +8,7 @@ again with the same message ids.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -92,6 +92,7 @@ class Delivery:
         journal: Journal,
         door: Door,
         mapper: Mapper,
+        earlier: Callable[[str, Call], Awaitable[Sequence[str]]],
         pace: Pace,
         wakeups: Wakeups,
         observer: Observer,
@@ -105,6 +106,7 @@ class Delivery:
         self._journal = journal
         self._door = door
         self._mapper = mapper
+        self._earlier = earlier
         self._pace = pace
         self._wakeups = wakeups
         self._observer = observer
@@ -199,7 +201,15 @@ class Delivery:
     async def _tasks(self, calls: Sequence[Call]) -> list[MapTask]:
         events = {event.id: event for event in await self._journal.events([call.event_id for call in calls])}
         fetched = {event_id: await self._journal.fetched(event_id) for event_id in events}
-        return [MapTask(call, events.get(call.event_id), fetched.get(call.event_id, {})) for call in calls]
+        return [
+            MapTask(
+                call,
+                events.get(call.event_id),
+                fetched.get(call.event_id, {}),
+                await self._earlier(self.name, call),
+            )
+            for call in calls
+        ]
 
     async def _carry_out(self, stage: Stage, position: int, planned: Plan, line: Line) -> bool:
         """Send and settle a plan; False when it has to be tried again later."""

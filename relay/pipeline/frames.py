@@ -75,11 +75,13 @@ def rendered_got(sent: Sequence[Any]) -> list[Rendered]:
 
 
 def map_tasks_sent(tasks: Sequence[MapTask]) -> list[Any]:
-    return [(_STORED_CALL(task.call), task.event and _EVENT(task.event), task.fetched) for task in tasks]
+    return [
+        (_STORED_CALL(task.call), task.event and _EVENT(task.event), task.fetched, [*task.earlier]) for task in tasks
+    ]
 
 
 def map_tasks_got(sent: Sequence[Any]) -> list[MapTask]:
-    return [MapTask(Call(*call), event and Event(*event), fetched) for call, event, fetched in sent]
+    return [MapTask(Call(*call), event and Event(*event), fetched, earlier) for call, event, fetched, earlier in sent]
 
 
 def mapped_sent(mapped: Sequence[MappedCall]) -> list[Any]:

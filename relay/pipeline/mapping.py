@@ -11,11 +11,15 @@ from relay.model import Call, Event, JsonObject, OutcomeKind
 
 @dataclass(frozen=True, slots=True)
 class MapTask:
-    """A call, the event behind it (None when that has expired), and what was fetched for the event."""
+    """A call, the event behind it (None when that has expired), and what was fetched for the event.
+
+    ``earlier`` are the texts of calls that were made before of the same order, where the mapping wants them.
+    """
 
     call: Call
     event: Event | None
     fetched: Mapping[str, Any]
+    earlier: Sequence[str] = ()
 
 
 class Ended(NamedTuple):

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
 from relay.settings.destination_options import EveryDestinationOptions
 from relay.settings.values import PositiveInt, WebAddress
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN_HEADERS = ("content-encoding", "content-length", "host", "transfer-encoding")
+
+
+def _folder(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ValueError("the name of a folder, of a-z, 0-9, - and _")
+    return name
 
 
 def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
@@ -36,6 +42,12 @@ class HttpOptions(EveryDestinationOptions):
     )
     bearer_token: SecretStr | None = Field(None, description="Sent as `Authorization: Bearer …`.")
     basic: SecretStr | None = Field(None, description="`user:password`, sent as HTTP Basic.")
+    mappings: Annotated[str, AfterValidator(_folder)] | None = Field(
+        None, description="Folder of its mappings, `templates/destinations/<mappings>`; else `http`."
+    )
+    settings: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Whatever its mappings want to know; they see it in `$settings`."
+    )
     gzip: bool = Field(False, description="Compress requests.")
     max_record_bytes: PositiveInt = Field(1_000_000, description="Largest record.")
     max_batch_bytes: PositiveInt = Field(1_100_000, description="Largest request before compression.")

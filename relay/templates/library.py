@@ -69,6 +69,10 @@ class Snapshot:
         """By platform and tracked event."""
         return [template for _, template in sorted(self.by_key.items())]
 
+    def all_mappings(self) -> Sequence[Template]:
+        """By kind of destination and name."""
+        return [template for _, template in sorted(self.mappings.items())]
+
 
 class Library:
     """The templates in use. Reading is safe from any thread while another reloads.

@@ -26,9 +26,10 @@ def make_http(name: str = "crm", **options: Any) -> Http:
 
 def test_a_call_without_a_mapping_goes_as_it_is_with_a_message_id_of_the_destination() -> None:
     call = make_call()
+    as_it_is = [{"messageId": call.message_id, **order_completed()}]
 
-    (crm,) = records_of(make_http("crm"), call, [order_completed()])
-    (audit,) = records_of(make_http("audit"), call, [order_completed()])
+    (crm,) = records_of(make_http("crm"), call, as_it_is)
+    (audit,) = records_of(make_http("audit"), call, as_it_is)
 
     sent = orjson.loads(crm.body)
     assert {**sent, "messageId": None} == {**order_completed(), "messageId": None}

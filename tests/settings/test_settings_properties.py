@@ -101,7 +101,7 @@ def test_options_or_a_relay_error(
 
 
 PLACES = [row.name.replace("<name>", row.variant.replace("declared", "stripe")).split(".") for row in describe()]
-FREE = (("stripe", "settings"), ("stripe", "tracking"), ("http", "headers"), ("http", "query"))
+FREE = (("stripe", "settings"), ("stripe", "tracking"), ("http", "headers"), ("http", "query"), ("http", "settings"))
 """Tables that take any name."""
 DESTINATIONS = {
     "http": {"url": "https://a.b"},

@@ -6,7 +6,7 @@ from relay.templates.helpers.contract import Example, Helper, HelperError
 from relay.templates.helpers.countries import COUNTRY_CODE
 from relay.templates.helpers.instants import ISO_TIME, LOCAL_TIME
 from relay.templates.helpers.keys import MESSAGE_KEY, SHA256
-from relay.templates.helpers.money import MONEY, ROUND_MONEY
+from relay.templates.helpers.money import MINOR_UNITS, MONEY, ROUND_MONEY
 from relay.templates.helpers.paths import VALUE_AT
 from relay.templates.helpers.people import EMAIL, EMAIL_HASH, NAME_PARTS
 from relay.templates.helpers.phones import PHONE
@@ -17,6 +17,7 @@ __all__ = ["HELPERS", "Example", "Helper", "HelperError"]
 HELPERS: tuple[Helper, ...] = (
     MONEY,
     ROUND_MONEY,
+    MINOR_UNITS,
     MESSAGE_KEY,
     EMAIL,
     EMAIL_HASH,

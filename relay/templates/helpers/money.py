@@ -39,6 +39,18 @@ def round_money(amount: Any, currency: Any, places: Any) -> float | int | None:
     return int(rounded) if exponent == 0 else float(rounded) + 0.0  # Never -0.0.
 
 
+def minor_units(amount: Any, currency: Any, places: Any) -> int | None:
+    if amount is None:
+        return None
+    exponent = _places(currency) if places is None else _given_places(places)
+    rounded = round_money(amount, currency, exponent)
+    assert rounded is not None
+    units = Decimal(repr(rounded)).scaleb(exponent)
+    if abs(units) > 2**53:
+        raise HelperError("the amount has too many digits for an exact number")
+    return int(units)
+
+
 def _whole(minor: Any) -> int:
     if isinstance(minor, float) and minor.is_integer():
         return int(minor)
@@ -86,5 +98,18 @@ ROUND_MONEY = Helper(
         Example('$roundMoney(19.99 * 3, "EUR")', "59.97"),
         Example('$roundMoney(1234.5, "JPY")', "1235"),
         Example('$roundMoney(nothing, "EUR")', None),
+    ),
+)
+MINOR_UNITS = Helper(
+    "minorUnits",
+    ("amount", "currency", "places?"),
+    "A decimal amount in whole minor units, the inverse of $money; halves away from zero.",
+    minor_units,
+    (
+        Example('$minorUnits(59.97, "EUR")', "5997"),
+        Example('$minorUnits(19.99 * 3, "EUR")', "5997"),
+        Example('$minorUnits(1234, "JPY")', "1234"),
+        Example('$minorUnits(1234, "JPY", 2)', "123400"),
+        Example('$minorUnits(nothing, "EUR")', None),
     ),
 )
