@@ -172,6 +172,7 @@ CODES: dict[str, Code] = {
         "The destination refuses the call as if it knew it; an earlier attempt may have got there unheard.",
         "Nothing; look it up at the vendor if it matters.",
     ),
+    "not_applicable": Code("The vendor has nothing that the call could become.", "Nothing, if that is meant."),
     "too_old": Code(
         "The call is older than the destination can take.",
         "Nothing, if that is meant; else raise destinations.<name>.max_age_s and replay.",

@@ -7,12 +7,14 @@ from types import MappingProxyType
 from typing import Any
 
 from relay.destinations.contract import Destination, Mapped
+from relay.destinations.everflow import Everflow
 from relay.destinations.http import Http
+from relay.destinations.ometria import Ometria
 from relay.destinations.segment import Segment
 from relay.destinations.segmentify import Segmentify
 from relay.settings.options import DestinationOptions
 
-_KINDS = (Http, Segment, Segmentify)
+_KINDS = (Everflow, Http, Ometria, Segment, Segmentify)
 
 KINDS: Mapping[str, Callable[[str, Any], Destination]] = MappingProxyType({kind.kind: kind for kind in _KINDS})
 MAPPED: Mapping[str, Mapped] = MappingProxyType({kind.kind: kind.mapped for kind in _KINDS})

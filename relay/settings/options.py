@@ -10,7 +10,9 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 
 from relay.settings.declared_options import DeclaredOptions
+from relay.settings.everflow_options import EverflowOptions
 from relay.settings.http_options import HttpOptions
+from relay.settings.ometria_options import OmetriaOptions
 from relay.settings.segment_options import SegmentOptions
 from relay.settings.segmentify_options import SegmentifyOptions
 from relay.settings.source_options import CommerceOptions, ElasticPathOptions, SourceOptions, TrackingOptions
@@ -21,7 +23,9 @@ __all__ = [
     "DeclaredOptions",
     "DestinationOptions",
     "ElasticPathOptions",
+    "EverflowOptions",
     "HttpOptions",
+    "OmetriaOptions",
     "RelayOptions",
     "SegmentOptions",
     "SegmentifyOptions",
@@ -30,7 +34,9 @@ __all__ = [
 ]
 
 
-DestinationOptions: TypeAlias = Annotated[HttpOptions | SegmentOptions | SegmentifyOptions, Field(discriminator="kind")]
+DestinationOptions: TypeAlias = Annotated[
+    EverflowOptions | HttpOptions | OmetriaOptions | SegmentOptions | SegmentifyOptions, Field(discriminator="kind")
+]
 """One model a kind."""
 
 

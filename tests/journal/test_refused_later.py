@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from relay.model import EventId, OutcomeKind, Selection
 from tests.journal.making import DELIVER, NOW_MS, Line, ended, event
 
-REFUSED = {"kind": OutcomeKind.DEAD, "code": "refused_later", "detail": "no date", "at_ms": NOW_MS + 9}
+REFUSED: dict[str, Any] = {"kind": OutcomeKind.DEAD, "code": "refused_later", "detail": "no date", "at_ms": NOW_MS + 9}
 
 
 async def test_a_call_that_was_delivered_is_dead_and_may_be_sent_again(line: Line) -> None:

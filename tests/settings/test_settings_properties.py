@@ -104,7 +104,9 @@ PLACES = [row.name.replace("<name>", row.variant.replace("declared", "stripe")).
 FREE = (("stripe", "settings"), ("stripe", "tracking"), ("http", "headers"), ("http", "query"), ("http", "settings"))
 """Tables that take any name."""
 DESTINATIONS = {
+    "everflow": {"tracking_domain": "https://a.b", "nid": 1},
     "http": {"url": "https://a.b"},
+    "ometria": {"api_key": "k"},
     "segment": {"write_key": "k"},
     "segmentify": {"api_key": "k", "data_center": "https://a.b", "origin": "https://a.b"},
 }
