@@ -10,7 +10,7 @@ CUSTOMER = "CUST-42"
 ORDER = "ORD-1001"
 EMAIL = "ada@example.com"
 _CONTEXT = {"traits": {"email": EMAIL, "firstName": "Ada", "lastName": "Example"}}
-_SUMS = {
+_SUMS: dict[str, Any] = {
     "affiliation": "Example Shop",
     "revenue": 81.0,
     "total": 103.2,
