@@ -58,8 +58,8 @@ class Intake:
     def knows(self, source: str) -> bool:
         return source in self._sources
 
-    async def take(self, source: str, webhook: Webhook) -> Appended:
-        """Store a webhook; it is fsynced when this returns.
+    async def take(self, source: str, webhook: Webhook) -> Appended | None:
+        """Store a webhook; it is fsynced when this returns. None for a ping, of which nothing is stored.
 
         Raises `Refused` when it is not genuine or not readable, after it was put into quarantine,
         and `JournalUnavailable` when nothing could be stored.
@@ -68,6 +68,9 @@ class Intake:
         try:
             received = self._sources[source].receive(webhook, now_ms=now_ms)
         except Refused as refusal:
+            if self._sources[source].is_ping(webhook):
+                self._observer.webhook(source, "ping")
+                return None
             await self.refuse(source, webhook, refusal)
             raise
         event = new_event(source, received, received_at_ms=now_ms, partitions=self._journal.partitions)

@@ -86,6 +86,13 @@ class Source(Protocol):
         A signature is no secret, and `recheck` needs its header as it came.
         """
 
+    def is_ping(self, webhook: Webhook) -> bool:
+        """Whether a webhook that `receive` refuses only asks if anybody listens. Never raises. The default: never.
+
+        It is answered 200 and nothing is kept of it, since anyone can send it.
+        """
+        return False
+
     def presented(self, webhook: Webhook) -> str:
         """The secret itself that came with the webhook, where the platform signs nothing. Never raises.
 

@@ -83,6 +83,8 @@ class Webhooks:
             if error.code == "body_not_json" and headers.get("content-type", "").lower().startswith(NOT_JSON):
                 raise Refused("media_type", error.detail) from error
             raise
+        if appended is None:
+            return JSONResponse({"status": "ping"})
         status = "duplicate" if appended.duplicate else "accepted"
         return Response(f'{{"status":"{status}","event":"{appended.event_id}"}}', media_type="application/json")
 
