@@ -16,7 +16,13 @@ EVENTS_PER_INTEGRATION = 5
 
 def registration(platform: str, url: str, file: Path) -> str:
     """Lines of a numbered step, for the topics that are tracked by default."""
-    steps = {"elasticpath": _elasticpath, "segment": _segment, "shopify": _shopify, "bigcommerce": _bigcommerce}
+    steps = {
+        "elasticpath": _elasticpath,
+        "segment": _segment,
+        "shopify": _shopify,
+        "bigcommerce": _bigcommerce,
+        "woocommerce": _woocommerce,
+    }
     lines = steps.get(platform, _declared)(url, f"{file}, [sources.{platform}]", topics(platform))
     return "\n".join(lines)
 
@@ -72,6 +78,18 @@ def _segment(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
         "     or let a webhook destination of Segment post to the relay:",
         f"       URL            {url}",
         f"       shared secret  goes into {table} as `secret`",
+    )
+
+
+def _woocommerce(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
+    """In WooCommerce a webhook has one topic."""
+    return (
+        f"  2. In WooCommerce (Settings, Advanced, Webhooks), add {len(topics)} webhooks, one for each topic:",
+        "       status        Active",
+        f"       topics        {', '.join(topics)}",
+        f"       delivery URL  {url}",
+        f"       secret        the `secret` in {table}",
+        "       API version   WP REST API Integration v3",
     )
 
 

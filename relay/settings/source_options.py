@@ -22,6 +22,7 @@ from relay.settings.values import (
     TopicChoice,
     WebAddress,
 )
+from relay.settings.woocommerce_options import WooCommerceOptions
 
 
 class CommerceOptions(Options):
@@ -139,7 +140,7 @@ class ShopifyOptions(Options):
     tracking: ShopifyTrackingOptions = Field(default_factory=ShopifyTrackingOptions, description="Tracked events.")
 
 
-WITH_CODE = ("bigcommerce", "elasticpath", "segment", "shopify")
+WITH_CODE = ("bigcommerce", "elasticpath", "segment", "shopify", "woocommerce")
 """Platforms that have a source of their own; any other is declared by data."""
 DECLARED = "declared"
 
@@ -154,6 +155,7 @@ SourceOptions: TypeAlias = Annotated[
     | Annotated[SegmentSourceOptions, Tag("segment")]
     | Annotated[ShopifyOptions, Tag("shopify")]
     | Annotated[BigCommerceOptions, Tag("bigcommerce")]
+    | Annotated[WooCommerceOptions, Tag("woocommerce")]
     | Annotated[DeclaredOptions, Tag(DECLARED)],
     Discriminator(_variant),
 ]

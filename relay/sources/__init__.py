@@ -12,12 +12,14 @@ from relay.sources.declared.source import DeclaredSource
 from relay.sources.elasticpath import ElasticPath
 from relay.sources.segment.source import Segment
 from relay.sources.shopify import Shopify
+from relay.sources.woocommerce import WooCommerce
 
 PLATFORMS: Mapping[str, Callable[[Any], Source]] = {
     "bigcommerce": BigCommerce,
     "elasticpath": ElasticPath,
     "segment": Segment,
     "shopify": Shopify,
+    "woocommerce": WooCommerce,
 }
 
 

@@ -118,6 +118,7 @@ DESTINATIONS = {
 def test_one_value_is_taken_or_told_by_its_name(file: Path, place: list[str], value: Any, by_variable: bool) -> None:
     commerce = {"base_url": "https://a.b", "client_id": "c", "client_secret": "d"}
     sources: dict[str, Any] = {"elasticpath": {"secret": "s", "commerce": commerce}, "shopify": {"secret": "s"}}
+    sources["woocommerce"] = {"secret": "s"}
     sources["segment"] = {"write_key": "s"}
     for platform in ("stripe", "bigcommerce"):
         sources[platform] = {"secret": "s", "commerce": {"base_url": "https://a.b", "token": "t"}}
