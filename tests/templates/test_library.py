@@ -170,6 +170,8 @@ WITHOUT_A_CALL = {
 """An order without a refund, a session that is not paid, and an order of another status make none."""
 WITHOUT_A_CALL |= {name: ... for name in TEMPLATES if name.startswith("commercetools/")}
 """A message without the order or customer that it is about makes none."""
+WITHOUT_A_CALL |= {name: ... for name in TEMPLATES if name.startswith("woocommerce/") and "customer" not in name}
+"""An order without a status makes none."""
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
