@@ -61,8 +61,8 @@ class Intake:
     async def take(self, source: str, webhook: Webhook) -> Appended | None:
         """Store a webhook; it is fsynced when this returns. None for a ping, of which nothing is stored.
 
-        Raises `Refused` when it is not genuine or not readable, after it was put into quarantine,
-        and `JournalUnavailable` when nothing could be stored.
+        Raises `Refused` when it is not genuine or not readable, after it was put into quarantine unless it is only
+        asked for its password, and `JournalUnavailable` when nothing could be stored.
         """
         now_ms = self._now_ms()
         try:
@@ -71,6 +71,10 @@ class Intake:
             if self._sources[source].is_ping(webhook):
                 self._observer.webhook(source, "ping")
                 return None
+            if refusal.challenge:
+                # The first half of an exchange: the client shows its password when it is asked for it.
+                self._observer.webhook(source, "challenged")
+                raise
             await self.refuse(source, webhook, refusal)
             raise
         event = new_event(source, received, received_at_ms=now_ms, partitions=self._journal.partitions)

@@ -9,7 +9,10 @@ from relay.model import OutcomeKind
 
 class Observer(Protocol):
     def webhook(self, source: str, result: str) -> None:
-        """``result`` is `accepted`, `duplicate`, `ping`, `unavailable` or the code of a refusal."""
+        """``result`` is `accepted`, `duplicate`, `ping`, `unavailable` or the code of a refusal.
+
+        Or `challenged`: asked for its password.
+        """
 
     def ended(self, source_or_destination: str, kind: OutcomeKind, code: str, count: int) -> None: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -28,6 +29,7 @@ class Site:
         self._starlette = Starlette(
             routes=[
                 Route(WEBHOOKS + "{source}", _only_post, methods=["POST"]),
+                Route(WEBHOOKS + "{source}", self._permit, methods=["OPTIONS"]),
                 Route("/healthz", health.healthz),
                 Route("/readyz", health.readyz),
                 Route("/metrics", health.metrics),
@@ -44,6 +46,9 @@ class Site:
             await response(scope, receive, send)
         else:
             await self._starlette(scope, receive, send)
+
+    async def _permit(self, request: Request) -> Response:
+        return self._webhooks.permit(request.path_params["source"], request)
 
 
 async def _only_post(request: Request) -> None:

@@ -57,14 +57,28 @@ class Webhooks:
             # Nobody is there to be answered; the platform saw no 2xx and will send again.
             return Response(status_code=400)
         except Refused as error:
-            self._log.warning("webhook_refused", source=source, code=error.code, detail=error.detail)
             answer = refusal(STATUS.get(error.code, 400), error.code)
             if error.challenge:
                 answer.headers["WWW-Authenticate"] = error.challenge
+                return answer
+            self._log.warning("webhook_refused", source=source, code=error.code, detail=error.detail)
             return answer
         except JournalUnavailable as error:
             self._log.error("journal_unavailable", source=source, detail=str(error))
             return unavailable("journal_unavailable")
+
+    def permit(self, source: str, request: Request) -> Response:
+        """Leave to send webhooks, for a sender that asks first, such as Azure Event Grid.
+
+        Source: CloudEvents, HTTP 1.1 Web Hooks for Event Delivery, chapter 4. A webhook proves itself all the same.
+        """
+        if not self._intake.knows(source):
+            return refusal(404, "unknown_source")
+        answer = Response(status_code=200, headers={"Allow": "POST, OPTIONS"})
+        if origin := request.headers.get("webhook-request-origin", ""):
+            answer.headers["WebHook-Allowed-Origin"] = origin
+            answer.headers["WebHook-Allowed-Rate"] = "*"
+        return answer
 
     async def _take(self, source: str, request: Request) -> Response:
         raw = await bodies.read(request, self._max_body_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from relay.web import server
 from tests.running import SECRET
 
 CLIENT = {"grant_type": "client_credentials", "client_id": "client", "client_secret": "commerce-secret-0815"}
+BASIC = "Basic " + base64.b64encode(f"{CLIENT['client_id']}:{CLIENT['client_secret']}".encode()).decode()
 HANG = Response(status_code=299)
 """Told as an answer: none comes until the client has gone or the test is over."""
 
@@ -49,7 +51,8 @@ class Commerce:
         if self.sign_in is not None:
             return await self._given(self.sign_in)
         form = dict(parse_qsl((await request.body()).decode()))
-        if form != CLIENT or request.headers["content-type"] != "application/x-www-form-urlencoded":
+        basic = request.headers.get("authorization") == BASIC and form == {"grant_type": CLIENT["grant_type"]}
+        if not (form == CLIENT or basic) or request.headers["content-type"] != "application/x-www-form-urlencoded":
             return JSONResponse({"errors": [{"status": 401}]}, 401)
         token = f"token-{self.signed_in}"
         self.tokens.add(token)
