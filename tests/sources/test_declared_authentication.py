@@ -14,7 +14,6 @@ from relay.codes import CODES, RelayError
 from relay.model import Webhook
 from relay.sources.contract import Refused
 from tests.sources.declared_making import EVENT, NOW_MS, NOW_S, declared, digest, packaged
-from tests.sources.published import published
 
 BODY = b'{"type":"order.paid","id":"e-1"}'
 SECRET = "a-secret-of-the-tests"
@@ -33,33 +32,6 @@ def refusal(source: Any, headers: dict[str, str], body: bytes = BODY, now_ms: in
     assert caught.value.code in CODES
     assert SECRET not in caught.value.detail
     return caught.value.code
-
-
-def vectors() -> list[Any]:
-    try:
-        found = json.loads(published("signature-vectors.json").read_text())
-    except pytest.skip.Exception as absent:
-        return [pytest.param({}, marks=pytest.mark.skip(reason=str(absent)))]
-    mine = [vector for vector in found if vector["platform"] in ("stripe", "standard-webhooks")]
-    assert len(mine) == 10
-    return [pytest.param(vector, id=vector["id"]) for vector in mine]
-
-
-@pytest.mark.parametrize("vector", vectors())
-def test_published_signatures_are_accepted_or_refused_as_they_say(vector: dict[str, Any]) -> None:
-    source = packaged(vector["platform"], secret=vector.get("secret") or vector["public_key"])
-    came = Webhook({name.lower(): value for name, value in vector["headers"].items()}, vector["body"].encode())
-    with pytest.raises(Refused) if not vector["valid"] or "type" not in vector["body"] else NoError() as caught:
-        source.receive(came, now_ms=vector["now"] * 1000)
-    if caught is not None:
-        # A genuine one of the specification has no type, which is found out after its signature.
-        assert caught.value.code.startswith("signature_") != vector["valid"]
-
-
-class NoError:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512"])

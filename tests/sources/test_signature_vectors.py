@@ -1,0 +1,69 @@
+"""All published signature vectors through the sources as they are configured, whichever platform they are of."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from relay.model import Webhook
+from relay.renderer import build_sources
+from relay.settings.options import RelayOptions
+from relay.settings.packaged import packaged_declarations
+from relay.settings.source_options import WITH_CODE
+from relay.sources.contract import Refused, Source
+from tests.sources.published import published
+
+NOT_OURS = {"adobe-commerce": "the relay does not name Adobe Commerce among its platforms"}
+SECRETS = {
+    "composer-derived-secret": lambda vector: {"composer_client_secret": vector["client_secret"]},
+    "standard-webhooks-v1a": lambda vector: {"secret": vector["public_key"]},
+}
+"""Options by kind of vector; by default the secret is under one of `NAMES`."""
+NAMES = ("secrets", "secret", "key", "client_secret")
+
+
+def vectors() -> list[Any]:
+    try:
+        found = json.loads(published("signature-vectors.json").read_text())
+    except pytest.skip.Exception as absent:
+        return [pytest.param({}, marks=pytest.mark.skip(reason=str(absent)))]
+    assert len(found) == 29
+    return [pytest.param(vector, id=vector["id"]) for vector in found]
+
+
+def source_of(vector: dict[str, Any]) -> Source:
+    """The platform's source with the vector's secret; the test is skipped for a platform that is not there."""
+    platform = vector["platform"]
+    if platform in NOT_OURS:
+        pytest.skip(f"NOT OURS: {NOT_OURS[platform]}")
+    if platform not in {*WITH_CODE, *packaged_declarations()}:
+        pytest.skip(f"NOT TESTED: there is no platform {platform} yet")
+    if vector["kind"] in SECRETS:
+        options = SECRETS[vector["kind"]](vector)
+    elif "jwks" in vector:
+        options = {"secret": "unused", "jwks": json.dumps(vector["jwks"])}
+    else:
+        options = {"secret": next((vector[name] for name in NAMES if name in vector), "any")}
+    read = RelayOptions.model_validate({"sources": {platform: {"platform": platform, **options}}})
+    return build_sources(read)[platform]
+
+
+def webhook(vector: dict[str, Any]) -> Webhook:
+    if vector["kind"] == "composer-derived-secret":
+        body = json.dumps({"id": "1", "triggered_by": "order.paid", "configuration": {"secret_key": vector["derived"]}})
+        return Webhook({}, body.encode())
+    return Webhook({name.lower(): value for name, value in vector["headers"].items()}, vector["body"].encode())
+
+
+@pytest.mark.parametrize("vector", vectors())
+def test_a_published_signature_is_accepted_or_refused_as_it_says(vector: dict[str, Any]) -> None:
+    source = source_of(vector)
+    genuine, code = True, ""
+    try:
+        source.receive(webhook(vector), now_ms=int(vector.get("now", 1_700_000_000)) * 1000)
+    except Refused as refusal:
+        # What is genuine may still be no webhook: an empty body, or one without a topic.
+        genuine, code = not refusal.code.startswith("signature_"), refusal.code
+    assert genuine is vector["valid"], code
