@@ -6,12 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from relay.model import Webhook
 from relay.renderer import build_sources
 from relay.settings.options import RelayOptions
 from relay.settings.packaged import packaged_declarations
 from relay.settings.source_options import WITH_CODE
+from relay.settings.tables import variant, variants
 from relay.sources.contract import Refused, Source
 from tests.sources.published import published
 
@@ -20,7 +22,7 @@ SECRETS = {
     "composer-derived-secret": lambda vector: {"composer_client_secret": vector["client_secret"]},
     "standard-webhooks-v1a": lambda vector: {"secret": vector["public_key"]},
 }
-"""Options by kind of vector; by default the secret is under one of `NAMES`."""
+"""Options by kind of vector; by default the secret is under one of `NAMES`, as the option of that name or `secret`."""
 NAMES = ("secrets", "secret", "key", "client_secret")
 
 
@@ -45,9 +47,16 @@ def source_of(vector: dict[str, Any]) -> Source:
     elif "jwks" in vector:
         options = {"secret": "unused", "jwks": json.dumps(vector["jwks"])}
     else:
-        options = {"secret": next((vector[name] for name in NAMES if name in vector), "any")}
+        name = next((name for name in NAMES if name in vector), "")
+        options = {name if name in options_of(platform).model_fields else "secret": vector.get(name, "any")}
     read = RelayOptions.model_validate({"sources": {platform: {"platform": platform, **options}}})
     return build_sources(read)[platform]
+
+
+def options_of(platform: str) -> type[BaseModel]:
+    model = variant(variants(RelayOptions.model_fields["sources"]), platform)
+    assert model is not None
+    return model
 
 
 def webhook(vector: dict[str, Any]) -> Webhook:
