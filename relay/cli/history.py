@@ -17,6 +17,7 @@ from relay.codes import CODES, RelayError
 
 if TYPE_CHECKING:
     from relay.pipeline.backfill import Maker, Told
+    from relay.pipeline.handling import Handling
     from relay.pipeline.rows import Row
     from relay.settings.loading import Loaded
 
@@ -36,10 +37,15 @@ class Wanted:
     headers: Sequence[str] = ()
     to: Sequence[str] = ()
 
+    @property
+    def handling(self) -> Handling:
+        from relay.pipeline.handling import Handling
+
+        return Handling(destinations=tuple(self.to))
+
     def maker(self, loaded: Loaded, partitions: int) -> Maker:
         from relay.cli.render import header_of
         from relay.pipeline.backfill import Maker, as_it_is
-        from relay.pipeline.handling import Handling
         from relay.renderer import open_source, row_shape
 
         return Maker(
@@ -48,7 +54,7 @@ class Wanted:
             row_shape(loaded, self.mapping) if self.mapping else as_it_is,
             self.topic,
             dict(map(header_of, self.headers)),
-            Handling(destinations=tuple(self.to)),
+            self.handling,
             partitions,
         )
 
@@ -95,7 +101,7 @@ async def added(
     async with existing_journal(loaded) as journal:
         made = wanted.maker(loaded, journal.partitions).made(rows, now_ms())
         pace = Pace(per_second, clock=time.monotonic, sleep=asyncio.sleep)
-        async for told in pipeline.run(journal, made, reject, pace.turns):
+        async for told in pipeline.run(journal, made, reject, pace.turns, pipeline.Told()):
             yield told
 
 
@@ -107,7 +113,7 @@ async def counted(loaded: Loaded, wanted: Wanted, rows: Iterable[Row], reject: R
 
     render = build_renderer(loaded.options, build_library(loaded).snapshot)
     made = wanted.maker(loaded, loaded.options.journal.partitions).made(rows, now_ms())
-    for told in pipeline.count(made, reject, render, now_ms()):
+    async for told in pipeline.count(made, reject, render, pipeline.nothing_fetched, now_ms(), pipeline.Told()):
         yield told
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,13 @@ def sources_table(sources: Sequence[Rated]) -> Table:
             "" if usual_h is None else f"up to {usual_h} h",
             ", ".join(f"{refused.code} {refused.count}" for refused in state.refusals),
         )
+    return table
+
+
+def plain_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = _table(*columns)
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table
 
 

@@ -33,6 +33,15 @@ Shape: TypeAlias = Callable[[JsonObject], Sequence[tuple[str | None, JsonObject]
 """Makes bodies of webhooks from a row, each with a topic of its own or none. Raises `TemplateFailure` or ValueError."""
 
 
+Fetch: TypeAlias = Callable[[Event], Awaitable[Mapping[str, Any]]]
+"""Gives the documents that complete an event, by name."""
+
+
+async def nothing_fetched(event: Event) -> Mapping[str, Any]:
+    """Without a commerce connection."""
+    return {}
+
+
 def as_it_is(row: JsonObject) -> Sequence[tuple[str | None, JsonObject]]:
     """A row that is a body itself."""
     return [(None, row)]
@@ -109,10 +118,16 @@ class Maker:
 
 
 async def run(
-    journal: Journal, made: Iterable[Made], reject: Callable[[Row, str], None], pace: Callable[[int], Awaitable[None]]
+    journal: Journal,
+    made: Iterable[Made],
+    reject: Callable[[Row, str], None],
+    pace: Callable[[int], Awaitable[None]],
+    told: Told,
 ) -> AsyncIterator[Told]:
-    """Append what rows became; tells after each page. ``pace`` waits before so many events are added."""
-    told = Told()
+    """Append what rows became; adds to ``told`` and gives it after each page.
+
+    ``pace`` waits before so many events are added.
+    """
     rows = iter(made)
     while page := list(islice(rows, PAGE_EVENTS)):
         events = _taken(told, page, reject)
@@ -124,18 +139,20 @@ async def run(
         yield told
 
 
-def count(
+async def count(
     made: Iterable[Made],
     reject: Callable[[Row, str], None],
     render: Callable[[str, Sequence[Task], int], Sequence[Rendered]],
+    fetch: Fetch,
     now_ms: int,
-) -> Iterator[Told]:
-    """What `run` would do, without doing it; tells after each page."""
-    told = Told()
+    told: Told,
+) -> AsyncIterator[Told]:
+    """What `run` would do, without doing it; adds to ``told`` and gives it after each page."""
     rows = iter(made)
     while page := list(islice(rows, PAGE_EVENTS)):
         for event in _taken(told, page, reject):
-            rendered = render(event.source, [Task(_as_stored(event), {})], now_ms)[0]
+            stored = as_stored(event)
+            rendered = render(event.source, [Task(stored, await fetch(stored))], now_ms)[0]
             for call in rendered.calls:
                 told.calls[call.tracked_event] += 1
                 _add_revenue(told, call.tracked_event, call.text)
@@ -159,7 +176,8 @@ def _taken(told: Told, page: Sequence[Made], reject: Callable[[Row, str], None])
     return events
 
 
-def _as_stored(event: NewEvent) -> Event:
+def as_stored(event: NewEvent) -> Event:
+    """As rendering gets it once it is in the journal."""
     return Event(
         id=EventId(0),
         lane=event.lane,

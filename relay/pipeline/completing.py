@@ -91,6 +91,17 @@ class Completer:
         """
         return {lookup.name: await self._document(lookup) for lookup in lookups}
 
+    async def page(self, path: str) -> tuple[Json, Mapping[str, str]]:
+        """A document and the headers it came with; None where the platform says that there is none (204).
+
+        Raises `CompletionMissing` and `CompletionWaits`.
+        """
+        answer = await self._get(path)
+        if not 200 <= answer.status < 300:
+            self._raise_for_all("orders", answer)
+            raise CompletionMissing("orders", f"the platform answers {answer.status}")
+        return (_json("orders", answer) if answer.status != 204 else None), answer.headers
+
     async def probe(self) -> str:
         """Sign in and read one document, as a sentence for a person. Raises RelayError("connection_check")."""
         path = self._credentials.probe_path

@@ -102,7 +102,9 @@ class RetentionOptions(Options):
 
 class HistoryOptions(Options):
     replay_per_second: Seconds = Field(200.0, description="Most events a second that `relay replay` adds.")
-    backfill_per_second: Seconds = Field(500.0, description="Most events a second that `relay backfill` adds.")
+    backfill_per_second: Seconds = Field(
+        500.0, description="Most events a second that `relay backfill` and `relay pull` add."
+    )
 
 
 class RelayOptions(Options):

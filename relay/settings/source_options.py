@@ -108,6 +108,15 @@ class ShopifyTrackingOptions(Options):
     )
 
 
+class ShopifyCommerceOptions(Options):
+    base_url: WebAddress = Field(
+        description="The shop's Admin API with its version: https://<shop>.myshopify.com/admin/api/2026-10."
+    )
+    token: SecretStr = Field(description="Access token of an app with the scope read_orders.")
+    timeout_s: Seconds = Field(10.0, description="Longest wait for one answer.")
+    requests_per_second: Seconds = Field(2.0, description="Most requests a second.")
+
+
 class ShopifyOptions(Options):
     platform: Literal["shopify"]
     secret: Secrets = Field(
@@ -138,6 +147,9 @@ class ShopifyOptions(Options):
         False, description="Track orders that Shopify marks as tests, too.", json_schema_extra=IN_TEMPLATES
     )
     tracking: ShopifyTrackingOptions = Field(default_factory=ShopifyTrackingOptions, description="Tracked events.")
+    commerce: ShopifyCommerceOptions | None = Field(
+        None, description="The shop's API, for `relay pull` and `relay reconcile`; webhooks are whole without it."
+    )
 
 
 WITH_CODE = ("bigcommerce", "elasticpath", "segment", "shopify", "woocommerce")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -54,6 +55,7 @@ class Shopify(Source):
         # An empty secret would let everybody in.
         self._secrets = [secret.get_secret_value() for secret in options.secret if secret]
         self._open = options.open
+        self._commerce = options.commerce
 
     def receive(self, webhook: Webhook, *, now_ms: int) -> Received:
         """See `relay.sources.contract.Source`. No header but the signature is read before it has matched."""
@@ -87,14 +89,21 @@ class Shopify(Source):
         return [{"shop_domain": shop, **resource} if shop else resource]
 
     def historic(self, topic: str | None, document: JsonObject) -> Webhook:
-        """The topic is in a header; the shop in another, if the document tells it as ``shop_domain``."""
-        said = {TOPIC: topic, SHOP: text(document.get("shop_domain"))}
+        """The topic is in a header; the shop in another, as the document tells it or the commerce connection."""
+        shop = urlsplit(self._commerce.base_url).hostname if self._commerce else None
+        said = {TOPIC: topic, SHOP: text(document.get("shop_domain")) or shop}
         headers = {name.lower(): value for name, value in said.items() if value}
         return Webhook(headers, orjson.dumps(document))
 
     def lookups(self, event: Event) -> Sequence[Lookup]:
         """None: the body is whole."""
         return ()
+
+    def credentials(self) -> Credentials | None:
+        if self._commerce is None:
+            return None
+        token = self._commerce.token.get_secret_value()
+        return Credentials(headers={"X-Shopify-Access-Token": token}, probe_path="/orders/count.json")
 
     def keys(self, document: JsonObject) -> Sequence[str]:
         """Ids of the resource, its order and customer; the order's name with and without ``#``; e-mail addresses."""
@@ -135,9 +144,6 @@ class Shopify(Source):
         if not subjects:
             raise ValueError(f"the body is not that of {event.topic}: it names no customer, or has no {orders}")
         return PrivacyRequest(kind, subjects)
-
-    def credentials(self) -> Credentials | None:
-        return None
 
     def _verify(self, webhook: Webhook) -> None:
         presented = _header(webhook.headers, SIGNATURE).strip()

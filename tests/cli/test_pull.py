@@ -1,0 +1,137 @@
+"""`relay pull` and `relay reconcile` against shops that answer as the platforms do, beside a relay that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import orjson
+import pytest
+from starlette.responses import Response
+
+from relay.demo.serving import serve
+from tests.cli.running import Configured, Relay
+from tests.cli.shops import TOKEN, ElasticPathOrders, ShopifyOrders
+from tests.posting import post, webhook
+from tests.receiving import Receiver, refusing, take_all
+from tests.running import drained, running
+from tests.sources.shopify_making import ORDER, SECRET
+
+PULL = ("pull", "--source", "elasticpath", "--since", "2025-01-01")
+RECONCILE = ("reconcile", "--source", "elasticpath", "--since", "2025-01-01")
+
+
+def order(name: str, payment: str = "paid", status: str = "complete", **data: Any) -> dict[str, Any]:
+    day = f"2025-0{1 + int(name) % 9}-10T10:00:00Z" if name.isdecimal() else "2025-05-05T10:00:00Z"
+    times = {"created_at": day, "updated_at": day}
+    said = orjson.loads(webhook("order.paid", name, payment=payment, status=status, **data))["payload"]
+    said["data"]["meta"]["timestamps"] = times
+    said["included"]["items"][0]["id"] = f"item-{name}"
+    said["data"]["relationships"]["items"] = {"data": [{"type": "item", "id": f"item-{name}"}]}
+    payload: dict[str, Any] = said
+    return payload
+
+
+def commerce(url: str) -> dict[str, str]:
+    return {
+        "SOURCES__ELASTICPATH__COMMERCE__BASE_URL": url,
+        "SOURCES__ELASTICPATH__COMMERCE__CLIENT_ID": "client",
+        "SOURCES__ELASTICPATH__COMMERCE__CLIENT_SECRET": "secret",
+        "SOURCES__ELASTICPATH__COMMERCE__REQUESTS_PER_SECOND": "1000",
+    }
+
+
+async def test_every_page_comes_in_and_an_order_that_came_by_webhook_counts_once(
+    relay: Relay, configured: Configured
+) -> None:
+    shop = ElasticPathOrders([order(str(n)) for n in range(120)] + [order("1200", payment="unpaid")])
+    shop.trouble = [Response(status_code=503), Response(status_code=429, headers={"retry-after": "0"})]
+    receiver = Receiver()
+    async with serve(shop) as api, serve(receiver) as host, running(configured(host, more=commerce(api))) as served:
+        await post(served, [webhook("order.paid", "7")])
+        counted = (await asyncio.to_thread(relay, *PULL, "--json")).json
+        assert (counted["rows"], counted["calls"], counted["revenue"]) == (
+            121,
+            {"order_completed": 120},
+            {"EUR": 1200.0},
+        )
+        ran = (await asyncio.to_thread(relay, *PULL, "--rate", "5000", "--run", "--json")).json
+        assert (ran["appended"], ran["rejected"]) == (120, 0)
+        again = (await asyncio.to_thread(relay, *PULL, "--rate", "5000", "--run", "--json")).json
+        assert (again["appended"], again["known"]) == (0, 120)
+        await drained(served)
+    assert Counter(receiver.orders) == Counter({str(n): 1 for n in range(120)})
+    pulled = next(call for call in receiver.stored if call["properties"]["order_id"] == "3")
+    assert pulled["timestamp"].startswith("2025-04-10T10:00:00")
+    assert len(pulled["properties"]["products"]) == 1
+
+
+async def test_what_is_lacking_is_found_and_mended(relay: Relay, configured: Configured) -> None:
+    shop = ElasticPathOrders([order("there"), order("lost"), order("refused"), order("cheaper")])
+    receiver = Receiver(refusing("refused", 400))
+    async with serve(shop) as api, serve(receiver) as host, running(configured(host, more=commerce(api))) as served:
+        await post(served, [webhook("order.paid", name) for name in ("there", "refused")])
+        await post(served, [webhook("order.paid", "cheaper", step=100)])
+        await drained(served)
+        found = await asyncio.to_thread(relay, *RECONCILE, "--json")
+        assert found.code == 1
+        assert {(one["order"], one["kind"]) for one in found.json["differences"]} == {
+            ("lost", "missing"),
+            ("refused", "undelivered"),
+            ("cheaper", "differs"),
+        }
+        assert found.json["days"] == {"2025-05-05": {"platform": {"EUR": 40.0}, "journal": {"EUR": 31.0}}}
+        shown = (await asyncio.to_thread(relay, *RECONCILE)).out
+        assert "11.00 EUR in the journal, 10.00 EUR at the platform" in shown
+        receiver.rule = take_all
+        assert (await asyncio.to_thread(relay, *RECONCILE, "--fix")).code == 0
+        await drained(served)
+        mended = (await asyncio.to_thread(relay, *RECONCILE, "--json")).json
+        assert [one["kind"] for one in mended["differences"]] == ["differs"]
+    assert sorted(receiver.orders) == ["cheaper", "lost", "refused", "there"]
+
+
+async def test_shopify_is_read_by_its_cursor_and_nothing_leads_elsewhere(relay: Relay, configured: Configured) -> None:
+    def sold(n: int, **more: Any) -> dict[str, Any]:
+        made = {"created_at": f"2025-03-01T00:{n:02d}:00Z", "financial_status": "paid", "currency": "EUR"}
+        return {**ORDER, "id": 9_000_000_000_000_000_000 + n, "total_price": "5.00", "line_items": [], **made, **more}
+
+    shop = ShopifyOrders([sold(n) for n in range(58)] + [sold(58, financial_status="pending")])
+    receiver = Receiver()
+    more = {
+        "SOURCES__KETTLES__PLATFORM": "shopify",
+        "SOURCES__KETTLES__SECRET": SECRET,
+        "SOURCES__KETTLES__COMMERCE__TOKEN": TOKEN,
+        "SOURCES__KETTLES__COMMERCE__REQUESTS_PER_SECOND": "1000",
+    }
+    async with serve(shop) as api, serve(receiver) as host:
+        more["SOURCES__KETTLES__COMMERCE__BASE_URL"] = f"{api}/admin/api/2026-10"
+        async with running(configured(host, more=more)) as served:
+            arguments = ("pull", "--source", "kettles", "--since", "2025-01-01", "--rate", "5000", "--run", "--json")
+            ran = (await asyncio.to_thread(relay, *arguments)).json
+            assert (ran["rows"], ran["appended"]) == (59, 58)
+            await drained(served)
+    assert sorted(receiver.orders) == [str(9_000_000_000_000_000_000 + n) for n in range(58)]
+    assert [path.partition("?")[0] for path in shop.asked] == ["/admin/api/2026-10/orders.json"] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--source", "elasticpath"), "Nothing says from when on"),
+        (("--source", "elasticpath", "--since", "soon"), "--since 'soon' is not a time"),
+        (("--source", "elasticpath", "--since", "1d"), "sources.elasticpath.commerce is not set"),
+        (("--source", "till", "--since", "1d"), "stripe has no list of orders"),
+        (("--source", "shop", "--since", "1d"), "No source 'shop' is configured"),
+    ],
+)
+def test_what_cannot_be_pulled_is_said(
+    relay: Relay, configured: Configured, arguments: tuple[str, ...], told: str
+) -> None:
+    configured("http://127.0.0.1:9", more={"SOURCES__TILL__PLATFORM": "stripe", "SOURCES__TILL__SECRET": "whsec_x"})
+    for command in ("pull", "reconcile"):
+        ran = relay(command, *arguments)
+        assert ran.code in (1, 2)
+        assert told in ran.err
+        assert "Traceback" not in ran.err
