@@ -21,7 +21,10 @@ class EarlierCalls:
         self._wanted = wanted
 
     async def __call__(self, destination: str, call: Call) -> Sequence[str]:
-        """The texts of the kept calls before this one of the same source and order, oldest first, each fact once."""
+        """The texts of the kept calls before this one of the same source and order, oldest first, each fact once.
+
+        Not of the call's own fact, when it is a replay's.
+        """
         body: JsonObject = orjson.loads(call.text)
         order = _order(body)
         if order is None or not self._wanted(destination, call, body):
@@ -33,7 +36,7 @@ class EarlierCalls:
             found.update((one.id, one) for one in (timeline.calls if timeline else ()) if one.id < call.id and one.text)
         facts: dict[str, str] = {}
         for _, one in sorted(found.items()):
-            if _order(orjson.loads(one.text)) == order:
+            if one.message_id != call.message_id and _order(orjson.loads(one.text)) == order:
                 facts.setdefault(one.message_id, one.text)
         return list(facts.values())
 
