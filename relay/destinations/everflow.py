@@ -61,7 +61,7 @@ class Everflow:
         self._base = options.tracking_domain.rstrip("/")
         self._fixed = {"nid": str(options.nid)}
         self._token = token
-        self._secrets = tuple(sorted({token, quote(token, safe="*")} - {""}, key=len, reverse=True))
+        self._secrets = (token,) if token else ()
         self._max_age_ms = int(options.max_age_s * 1000)
         self._accepts_nothing = options.no_content == "accept"
         self.limits = Limits(

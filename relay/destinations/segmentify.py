@@ -53,7 +53,7 @@ class Segmentify:
         if not key:
             raise RelayError("config_missing", f"destinations.{name}.api_key is empty.")
         base = options.data_center.rstrip("/")
-        self._secrets = tuple({key, quote(key, safe="")})
+        self._secrets = (key,)
         self._url = f"{base}/add/events/v1.json?apiKey={quote(key, safe='')}"
         self._probe_url = f"{base}/get/key?count=1"
         self._host = urlsplit(base).hostname or base
