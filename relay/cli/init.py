@@ -100,13 +100,24 @@ def _copy_templates(file: Path, platform: str, *, force: bool) -> Iterator[tuple
 
 
 def _next_steps(file: Path, platform: str) -> str:
-    from relay.cli.registering import registration
+    from relay.cli.registering import Registration, topics, webhook_url
+    from relay.settings.options import RelayOptions
 
     key = f"is taken from {WRITE_KEY}" if WRITE_KEY in os.environ else f"goes into {file}, [destinations.segment]"
-    url = f"https://<public host of the relay>/webhooks/{platform}"
+    options = RelayOptions.model_validate({"sources": {platform: {"platform": platform}}}).sources[platform]
+    registration = Registration(
+        source=platform,
+        platform=platform,
+        url=webhook_url("https://<public host of the relay>", platform),
+        topics=topics(options),
+        secret=f"as it is in {file}",
+        table=f"{file}, [sources.{platform}]",
+    )
+    steps = registration.steps().replace("\n", "\n     ")
     return f"""
 Next
   1. The Segment write key {key}.
-{registration(platform, url, file)}
+  2. In the platform (`relay sources setup {platform}` tells it again, for what is configured then):
+     {steps}
   3. relay check
   4. relay serve        nothing is sent until mode = "live" under [destinations.segment]"""

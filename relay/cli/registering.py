@@ -1,102 +1,74 @@
-"""The step of `relay init` that is the platform's: how the URL gets into it."""
+"""How the relay's URL gets into a platform: the steps of ``setup.md``, with what a source is configured to.
+
+The file stands beside the platform's templates, and the user's goes before the packaged one. Between two lines ``+++``
+at its top it may say in TOML how many topics the platform takes at once (``topics_at_once``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from relay.settings.options import RelayOptions
-from relay.settings.packaged import packaged_declarations
-from relay.settings.tables import variants
+from relay.packaged import packaged_templates
+from relay.settings.options import DeclaredOptions, SourceOptions
 
-EVENTS_PER_INTEGRATION = 5
-"""Elastic Path refuses an integration that observes more (Commerce Manager, Integrations)."""
+FILE_NAME = "setup.md"
+_FENCE = "+++\n"
 
 
-def registration(platform: str, url: str, file: Path) -> str:
-    """Lines of a numbered step, for the topics that are tracked by default."""
-    steps = {
-        "elasticpath": _elasticpath,
-        "segment": _segment,
-        "shopify": _shopify,
-        "bigcommerce": _bigcommerce,
-        "woocommerce": _woocommerce,
-    }
-    lines = steps.get(platform, _declared)(url, f"{file}, [sources.{platform}]", topics(platform))
-    return "\n".join(lines)
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a platform has to be told; ``secret`` as it is to be shown, ``table`` where it stands."""
+
+    source: str
+    platform: str
+    url: str
+    topics: Sequence[str]
+    secret: str
+    table: str
+
+    def steps(self, overlay: Path | None = None) -> str:
+        """Numbered lines. Raises ValueError when the head of the file is not TOML."""
+        text = _file(self.platform, overlay).read_text("utf-8")
+        at_once = len(self.topics) or 1
+        if text.startswith(_FENCE):
+            head, _, text = text.removeprefix(_FENCE).partition(_FENCE)
+            at_once = int(tomllib.loads(head).get("topics_at_once", at_once))
+        groups = [self.topics[at : at + at_once] for at in range(0, len(self.topics), at_once)]
+        values = {
+            "topics": "\n".join(f"       {', '.join(group)}" for group in groups)
+            or "       (none: nothing is tracked)",
+            "url": self.url,
+            "host": self.url.partition("/webhooks/")[0],
+            "secret": self.secret,
+            "table": self.table,
+            "source": self.source,
+        }
+        for name, value in values.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text.strip("\n")
 
 
-def topics(platform: str) -> Sequence[str]:
-    """Each topic that a tracked event takes by default, once."""
-    declared = packaged_declarations().get(platform)
-    if declared is not None:
-        tracking = declared.tracking
-    else:
-        model = variants(RelayOptions.model_fields["sources"])[platform]
-        tracking = model.model_fields["tracking"].get_default(call_default_factory=True).model_dump()
-    return list(dict.fromkeys(topic for chosen in tracking.values() for topic in chosen))
+def tracked(options: SourceOptions) -> Mapping[str, Sequence[str]]:
+    """Topics by tracked event, none for one that is off."""
+    if isinstance(options, DeclaredOptions):
+        return options.topics()
+    found: Mapping[str, Sequence[str]] = options.tracking.model_dump()
+    return found
 
 
-def _elasticpath(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
-    """Elastic Path needs an integration for every five topics."""
-    groups = [topics[at : at + EVENTS_PER_INTEGRATION] for at in range(0, len(topics), EVENTS_PER_INTEGRATION)]
-    return (
-        f"  2. In Commerce Manager, make {len(groups)} integrations of the type webhook (one takes at most "
-        f"{EVENTS_PER_INTEGRATION} events):",
-        f"       URL         {url}",
-        f"       secret key  the `secret` in {table}",
-        *(f"       events {number}    {', '.join(group)}" for number, group in enumerate(groups, 1)),
-    )
+def topics(options: SourceOptions) -> Sequence[str]:
+    """Each topic that a tracked event takes, once."""
+    return list(dict.fromkeys(topic for chosen in tracked(options).values() for topic in chosen))
 
 
-def _shopify(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
-    return (
-        "  2. Subscribe the webhooks, in the app's shopify.app.toml or in the shop's admin (Settings, Notifications):",
-        f"       URL     {url}",
-        f"       secret  the app's client secret, or the one the admin shows, goes into {table}",
-        f"       topics  {', '.join(topics)}",
-    )
+def webhook_url(host: str, source: str) -> str:
+    return f"{host.rstrip('/')}/webhooks/{source}"
 
 
-def _bigcommerce(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
-    return (
-        "  2. Make a store-level API account; its token goes into [sources.bigcommerce.commerce]. With it, make",
-        "     a webhook for each scope (POST /v3/hooks; docs/sources.md has the command):",
-        f"       destination  {url}",
-        f'       headers      {{"X-Relay-Secret": the `secret` in {table}}}',
-        *(f"       {'scopes' if number == 0 else '':<12} {topic}" for number, topic in enumerate(topics)),
-    )
-
-
-def _segment(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
-    host = url.removesuffix(urlsplit(url).path)
-    return (
-        "  2. Point Segment's libraries at the relay; docs/sources.md shows how in each language:",
-        f"       host       {host}",
-        f"       write key  the `write_key` in {table}",
-        "     or let a webhook destination of Segment post to the relay:",
-        f"       URL            {url}",
-        f"       shared secret  goes into {table} as `secret`",
-    )
-
-
-def _woocommerce(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
-    """In WooCommerce a webhook has one topic."""
-    return (
-        f"  2. In WooCommerce (Settings, Advanced, Webhooks), add {len(topics)} webhooks, one for each topic:",
-        "       status        Active",
-        f"       topics        {', '.join(topics)}",
-        f"       delivery URL  {url}",
-        f"       secret        the `secret` in {table}",
-        "       API version   WP REST API Integration v3",
-    )
-
-
-def _declared(url: str, table: str, topics: Sequence[str]) -> Sequence[str]:
-    return (
-        "  2. Register the webhook in the platform; docs/sources.md tells what it needs:",
-        f"       URL     {url}",
-        f"       secret  what the platform gives or signs with goes into {table}",
-        f"       topics  {', '.join(topics)}",
-    )
+def _file(platform: str, overlay: Path | None) -> Path:
+    folders = [*([overlay] if overlay else []), packaged_templates()]
+    own = [folder / "sources" / platform / FILE_NAME for folder in folders]
+    return next((path for path in own if path.is_file()), packaged_templates() / "sources" / FILE_NAME)

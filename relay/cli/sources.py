@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from relay.cli.frame import JsonOption, frame, print_json
 from relay.cli.lookup import with_journal
-from relay.codes import CODES
+from relay.codes import CODES, RelayError
+from relay.logs import MASK
 from relay.model import HOUR_MS
+from relay.sources.contract import Unsignable
 
 if TYPE_CHECKING:
     from relay.journal.protocol import Journal
     from relay.pipeline.source_states import SourceState
     from relay.settings.loading import Loaded
+    from relay.settings.options import SourceOptions
+
+PUBLIC_HOST = "https://<public host of the relay>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +36,89 @@ class Rated:
 
 def sources(
     context: typer.Context,
+    action: Annotated[str | None, typer.Argument(metavar="[setup]", help="What to do.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Of the source.")] = None,
+    url: Annotated[
+        str, typer.Option(help="With `setup`: where the platform reaches the relay, such as https://relay.example.com.")
+    ] = PUBLIC_HOST,
+    show_secret: Annotated[bool, typer.Option("--show-secret", help="With `setup`: show the secret.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Tell how each source stands: when it last sent, how much, what of it was refused, whether it has gone quiet.
 
     Quiet is what is less likely than 1 to 100,000, going by the hours of the day and week in which the source sent
     anything in the four weeks before, and far longer than its usual silences.
+
+    `setup` tells what to do in the source's platform: the URL, the topics of the tracked events that are on, the
+    secret, the platform's limits, and a `curl` that posts a correctly signed sample.
     """
-    _list(context, frame(context).load(), as_json=as_json)
+    loaded = frame(context).load()
+    if action is None:
+        _list(context, loaded, as_json=as_json)
+        return
+    if action != "setup":
+        raise RelayError("bad_argument", f"{action!r} is not `setup`.")
+    if name not in loaded.options.sources:
+        known = ", ".join(loaded.options.sources) or "none"
+        raise RelayError("bad_argument", f"No source {name or ''!r} is configured.", f"Configured: {known}.")
+    _setup(loaded, name, url, show_secret=show_secret, as_json=as_json)
+
+
+def _setup(loaded: Loaded, name: str, host: str, *, show_secret: bool, as_json: bool) -> None:
+    from relay.app import now_ms
+    from relay.cli.registering import Registration, topics, tracked, webhook_url
+    from relay.cli.sampling import curl, first_sample, signed
+
+    options = loaded.options.sources[name]
+    registration = Registration(
+        source=name,
+        platform=options.platform,
+        url=webhook_url(host, name),
+        topics=topics(options),
+        secret=_secret(options, show=show_secret),
+        table=f"{loaded.path or 'relay.toml'}, [sources.{name}]",
+    )
+    steps = registration.steps(Path(loaded.options.templates.folder))
+    sample = first_sample(loaded, name)
+    command = why = None
+    if sample is None:
+        why = "no case file has a topic that is tracked"
+    else:
+        try:
+            command = curl(registration.url, signed(loaded, name, sample, now_ms()), show_secret=show_secret)
+        except Unsignable as unsignable:
+            why = str(unsignable)
+    if as_json:
+        print_json(
+            {
+                "source": name,
+                "platform": options.platform,
+                "url": registration.url,
+                "topics": list(registration.topics),
+                "tracking": tracked(options),
+                "secret": registration.secret,
+                "steps": steps,
+                "curl": command,
+            }
+        )
+        return
+    typer.echo(f"{steps}\n\nTracked events")
+    for tracked_event, chosen in tracked(options).items():
+        typer.echo(f"   {tracked_event:<20} {', '.join(chosen) or 'off'}")
+    if command is None:
+        typer.echo(f"\nNo sample can be signed here: {why}.")
+    else:
+        hidden = "" if MASK not in command else "; the secret is left out, --show-secret shows it"
+        typer.echo(f"\nA sample of {sample.tracked_event if sample else ''}, signed now{hidden}:\n\n{command}")
+
+
+def _secret(options: SourceOptions, *, show: bool) -> str:
+    """As the person who sets it up may see it."""
+    if not options.secret:
+        return "none is set"
+    if show:
+        return ", ".join(secret.get_secret_value() for secret in options.secret)
+    return f"{MASK} (--show-secret shows it)"
 
 
 def _list(context: typer.Context, loaded: Loaded, *, as_json: bool) -> None:

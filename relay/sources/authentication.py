@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol, Self
 
@@ -35,22 +36,25 @@ class Check(Protocol):
     def check(self, webhook: Webhook, *, now_ms: int) -> None:
         """Raises `Refused` for a webhook that does not prove itself."""
 
+    def sign(self, body: bytes, *, now_ms: int) -> Mapping[str, str] | None:
+        """Headers that pass the check; None when it cannot make any."""
+
 
 class AnyCheck:
     """One of several must pass. The refusal told is that of the first which found something to look at."""
 
     def __init__(self, checks: Sequence[Check]) -> None:
-        self._checks = checks
+        self.checks = checks
         self.by_address = any(isinstance(check, AddressCheck) for check in checks)
         self.signed_by = [header for check in checks for header in check.signed_by]
         self.accepted = [secret for check in checks if isinstance(check, PresentedCheck) for secret in check.accepted]
 
     def presented(self, webhook: Webhook) -> str:
-        return next(filter(None, (check.presented(webhook) for check in self._checks)), "")
+        return next(filter(None, (check.presented(webhook) for check in self.checks)), "")
 
     def check(self, webhook: Webhook, *, now_ms: int) -> None:
         refusals = []
-        for one in self._checks:
+        for one in self.checks:
             try:
                 one.check(webhook, now_ms=now_ms)
             except Refused as refusal:
@@ -65,6 +69,16 @@ class AnyCheck:
 
 _TOLD_LAST = {"sender_refused": 1, "signature_missing": 2}
 """Refusals of a webhook that shows no secret, which another check may have seen."""
+
+
+def signed_by_any(checks: Sequence[Check], body: bytes, *, now_ms: int) -> Mapping[str, str] | None:
+    """By the first that can."""
+    return next(filter(None, (check.sign(body, now_ms=now_ms) for check in checks)), None)
+
+
+def sample_id(body: bytes) -> str:
+    """The id of a message that is signed here: the same for the same body."""
+    return f"msg_{hashlib.sha256(body).hexdigest()[:32]}"
 
 
 class AddressCheck:
@@ -88,6 +102,9 @@ class AddressCheck:
         if not any(address in network for network in self._networks):
             raise Refused("sender_refused", f"{address} is in none of the networks")
 
+    def sign(self, body: bytes, *, now_ms: int) -> None:
+        return None
+
 
 class PresentedCheck:
     """The secret itself stands in a header."""
@@ -108,6 +125,9 @@ class PresentedCheck:
         present(webhook, self._header)
         if not secret_matches(self.presented(webhook), self.accepted):
             raise Refused("signature_mismatch", f"the secret in {self._header} is not one of the configured")
+
+    def sign(self, body: bytes, *, now_ms: int) -> Mapping[str, str] | None:
+        return {self._header: self._prefix + self.accepted[0]} if self.accepted else None
 
 
 class BasicCheck(PresentedCheck):
@@ -162,6 +182,15 @@ class StandardWebhooksCheck:
             check_signatures(symmetric, self._keys, signed, "sha256", "base64", header)
         check_age(timestamp, now_ms=now_ms, tolerance_s=self._tolerance_s)
 
+    def sign(self, body: bytes, *, now_ms: int) -> Mapping[str, str] | None:
+        """By v1: of v1a the relay has the public key only."""
+        if not self._keys:
+            return None
+        values = {"id": sample_id(body), "timestamp": str(now_ms // 1000)}
+        signed = f"{values['id']}.{values['timestamp']}.".encode() + body
+        values["signature"] = f"v1,{written(hmac.digest(self._keys[0], signed, 'sha256'), 'base64')}"
+        return {f"{self._headers}-{name}": value for name, value in values.items()}
+
 
 def check_age(timestamp: str, *, now_ms: int, tolerance_s: float) -> None:
     """Raises `Refused` for a signed time, Unix seconds or milliseconds, that is too far from now on either side."""
@@ -177,7 +206,7 @@ def check_age(timestamp: str, *, now_ms: int, tolerance_s: float) -> None:
 def check_signatures(
     presented: Sequence[str], keys: Sequence[bytes], signed: bytes, algorithm: str, encoding: str, header: str
 ) -> None:
-    expected = [_written(hmac.digest(key, signed, algorithm), encoding) for key in keys]
+    expected = [written(hmac.digest(key, signed, algorithm), encoding) for key in keys]
     genuine = False
     for signature in presented:
         genuine |= secret_matches(signature.lower() if encoding == "hex" else signature, expected)
@@ -185,7 +214,7 @@ def check_signatures(
         raise Refused("signature_mismatch", f"no signature in {header} is that of a configured secret")
 
 
-def _written(digest: bytes, encoding: str) -> str:
+def written(digest: bytes, encoding: str) -> str:
     return digest.hex() if encoding == "hex" else base64.b64encode(digest).decode()
 
 

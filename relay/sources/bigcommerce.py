@@ -17,8 +17,15 @@ import orjson
 from relay.model import Event, JsonObject, Quarantined, Received, Webhook, subject
 from relay.settings.bigcommerce_options import BigCommerceOptions
 from relay.sources import json_text, redaction
-from relay.sources.authentication import AnyCheck, Check, PresentedCheck, StandardWebhooksCheck
-from relay.sources.contract import Credentials, Lookup, Refused, Source
+from relay.sources.authentication import (
+    AnyCheck,
+    Check,
+    PresentedCheck,
+    StandardWebhooksCheck,
+    sample_id,
+    signed_by_any,
+)
+from relay.sources.contract import Credentials, Lookup, Refused, Source, Unsignable
 from relay.sources.fields import at, instant_ms, text
 from relay.sources.redaction import Secret
 
@@ -78,6 +85,13 @@ class BigCommerce(Source):
             headers=headers,
             body=webhook.body,
         )
+
+    def sign(self, body: bytes, topic: str, *, now_ms: int) -> Mapping[str, str]:
+        """By the custom header, if there is one."""
+        made = signed_by_any(self._check.checks, body, now_ms=now_ms)
+        if made is None and not self._open:
+            raise Unsignable("no secret is set")
+        return {"content-type": "application/json", WEBHOOK_ID: sample_id(body), **(made or {})}
 
     def strip(self, webhook: Webhook) -> Webhook:
         headers = redaction.quarantine_headers(webhook.headers, self._secrets, self._check.signed_by)

@@ -25,6 +25,10 @@ class Refused(Exception):
         self.challenge = challenge
 
 
+class Unsignable(Exception):
+    """The source cannot sign as its platform does; the text says why, and names no secret."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """A document to fetch from the platform's API to complete a thin webhook.
@@ -79,6 +83,13 @@ class Source(Protocol):
 
         ``now_ms`` is when it came, for signatures that expire. Raises `Refused` and nothing else.
         """
+
+    def sign(self, body: bytes, topic: str, *, now_ms: int) -> Mapping[str, str]:
+        """The headers by which `receive` takes this body as genuine, and of this topic where a header tells it.
+
+        They may hold the secret. For samples and tests; the same body gets the same delivery id. Raises `Unsignable`.
+        """
+        raise Unsignable("the relay has no key with which this platform signs")
 
     def strip(self, webhook: Webhook) -> Webhook:
         """The webhook as quarantine may keep it: without secrets. Never raises.

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from relay.model import Event, JsonObject, Quarantined, Received, Webhook, subject
 from relay.settings.options import ElasticPathOptions
 from relay.sources import json_text, redaction
-from relay.sources.contract import Credentials, Lookup, Refused, Source
+from relay.sources.contract import Credentials, Lookup, Refused, Source, Unsignable
 from relay.sources.fields import at, moment_ms, text
 from relay.sources.redaction import Secret
 from relay.sources.signing import composer_secret, header_secret, secret_matches
@@ -74,6 +74,15 @@ class ElasticPath(Source):
             headers=headers,
             body=body,
         )
+
+    def sign(self, body: bytes, topic: str, *, now_ms: int) -> Mapping[str, str]:
+        """The first of the secrets, as it is."""
+        headers = {"content-type": "application/json", TOPIC_HEADER: topic}
+        if self._accepted:
+            return {**headers, SECRET_HEADER: self._accepted[0]}
+        if self._open:
+            return headers
+        raise Unsignable("no secret is set")
 
     def strip(self, webhook: Webhook) -> Webhook:
         presented = header_secret(webhook.headers.get(SECRET_HEADER, ""))

@@ -17,7 +17,7 @@ import orjson
 from relay.model import Event, JsonObject, PrivacyKind, PrivacyRequest, Received, Webhook, subject
 from relay.settings.source_options import ShopifyOptions
 from relay.sources import json_text, redaction
-from relay.sources.contract import Credentials, Lookup, Refused, Source
+from relay.sources.contract import Credentials, Lookup, Refused, Source, Unsignable
 from relay.sources.fields import at, moment_ms, text
 from relay.sources.signing import hmac_sha256_base64, secret_matches
 
@@ -75,6 +75,14 @@ class Shopify(Source):
             headers=headers,
             body=webhook.body,
         )
+
+    def sign(self, body: bytes, topic: str, *, now_ms: int) -> Mapping[str, str]:
+        headers = {"content-type": "application/json", f"x-{TOPIC}": topic}
+        if self._secrets:
+            return {**headers, f"x-{SIGNATURE}": hmac_sha256_base64(self._secrets[0], body)}
+        if self._open:
+            return headers
+        raise Unsignable("no secret is set")
 
     def strip(self, webhook: Webhook) -> Webhook:
         """A signature tells nothing of the secret, and the body never holds it; so the bytes stay as they came."""

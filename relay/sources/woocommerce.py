@@ -19,7 +19,7 @@ import orjson
 from relay.model import Event, JsonObject, Received, Webhook, subject
 from relay.settings.woocommerce_options import WooCommerceOptions
 from relay.sources import json_text, redaction
-from relay.sources.contract import Credentials, Lookup, Refused, Source
+from relay.sources.contract import Credentials, Lookup, Refused, Source, Unsignable
 from relay.sources.fields import at, moment_ms, text
 from relay.sources.signing import hmac_sha256_base64, secret_matches
 
@@ -69,6 +69,14 @@ class WooCommerce(Source):
             headers=headers,
             body=webhook.body,
         )
+
+    def sign(self, body: bytes, topic: str, *, now_ms: int) -> Mapping[str, str]:
+        headers = {"content-type": "application/json", TOPIC: topic}
+        if self._secrets:
+            return {**headers, SIGNATURE: hmac_sha256_base64(self._secrets[-1], body)}
+        if self._open:
+            return headers
+        raise Unsignable("no secret is set")
 
     def is_ping(self, webhook: Webhook) -> bool:
         """A new webhook asks, as a form and without signature or headers of its own, for an answer of exactly 200."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from relay.model import Webhook
 from relay.settings.declaration import (
@@ -26,6 +27,8 @@ from relay.sources.authentication import (
     header_bytes,
     key,
     present,
+    sample_id,
+    written,
 )
 
 
@@ -82,6 +85,23 @@ class HmacCheck:
         check_signatures(presented, self._keys, signed, scheme.algorithm, scheme.encoding, scheme.header)
         if values["timestamp"] or "{timestamp}" in scheme.signed:
             check_age(values["timestamp"], now_ms=now_ms, tolerance_s=scheme.tolerance_s)
+
+    def sign(self, body: bytes, *, now_ms: int) -> Mapping[str, str] | None:
+        if not self._keys:
+            return None
+        scheme = self._scheme
+        values = {"timestamp": str(now_ms // 1000), "id": sample_id(body)}
+        signed = _filled(self._before_body, values) + body + _filled(self._after_body, values)
+        value = scheme.prefix + written(hmac.digest(self._keys[0], signed, scheme.algorithm), scheme.encoding)
+        if scheme.fields:
+            named = [(scheme.fields.timestamp, values["timestamp"]), (scheme.fields.signature, value)]
+            value = ",".join(f"{name}={text}" for name, text in named if name)
+        headers = {scheme.header: value}
+        if scheme.timestamp_header:
+            headers[scheme.timestamp_header] = values["timestamp"]
+        if scheme.id_header:
+            headers[scheme.id_header] = values["id"]
+        return headers
 
 
 def _listed(value: str) -> list[tuple[str, str]]:

@@ -16,8 +16,8 @@ from relay.model import Event, Json, JsonObject, Quarantined, Received, Webhook
 from relay.settings.declaration import PLACEHOLDER, Declaration
 from relay.settings.declared_options import DeclaredOptions
 from relay.sources import json_text, redaction
-from relay.sources.authentication import AnyCheck
-from relay.sources.contract import Credentials, Evaluator, Lookup, Refused, Source
+from relay.sources.authentication import AnyCheck, signed_by_any
+from relay.sources.contract import Credentials, Evaluator, Lookup, Refused, Source, Unsignable
 from relay.sources.declared.authentication import build_check
 from relay.sources.declared.expressions import Expression, Reading
 from relay.sources.fields import instant_ms, text
@@ -82,6 +82,16 @@ class DeclaredSource(Source):
             headers=redaction.chosen_headers(webhook.headers, self._kept_headers, self._secrets),
             body=webhook.body,
         )
+
+    def sign(self, body: bytes, topic: str, *, now_ms: int) -> Mapping[str, str]:
+        """By the first of the declared ways that can be gone; a topic that is declared in a header goes there."""
+        headers = {"content-type": "application/json"}
+        headers |= {one.steps[0]: topic for one in self._topic[:1] if one.of_headers and len(one.steps) == 1}
+        made = signed_by_any(self._check.checks, body, now_ms=now_ms)
+        if made is None and not self._open:
+            why = "what proves its webhooks genuine is not a secret" if self._secrets else "no secret is set"
+            raise Unsignable(why)
+        return {**headers, **(made or {})}
 
     def strip(self, webhook: Webhook) -> Webhook:
         headers = redaction.quarantine_headers(webhook.headers, self._secrets, self._check.signed_by)

@@ -16,7 +16,7 @@ import orjson
 from relay.model import Event, JsonObject, Quarantined, Received, Webhook, subject
 from relay.settings.segment_source_options import SegmentSourceOptions
 from relay.sources import json_text, redaction
-from relay.sources.contract import Credentials, Lookup, Refused, Source
+from relay.sources.contract import Credentials, Lookup, Refused, Source, Unsignable
 from relay.sources.fields import at, text
 from relay.sources.redaction import Secret
 from relay.sources.segment import calls
@@ -106,11 +106,18 @@ class Segment(Source):
         presented = webhook.headers.get(SIGNATURE, "").strip().lower()
         if not presented:
             raise Refused("signature_missing", "there is no X-Signature header")
-        expected = [
-            hmac.digest(secret.encode("utf-8", "surrogatepass"), webhook.body, "sha1").hex() for secret in self._secrets
-        ]
+        expected = [_signature(secret, webhook.body) for secret in self._secrets]
         if not secret_matches(presented, expected):
             raise Refused("signature_mismatch", "the signature of the body is made with none of the configured secrets")
+
+    def sign(self, body: bytes, topic: str, *, now_ms: int) -> Mapping[str, str]:
+        """As a webhook destination does."""
+        headers = {"content-type": "application/json"}
+        if self._secrets:
+            return {**headers, SIGNATURE: _signature(self._secrets[0], body)}
+        if self.open:
+            return headers
+        raise Unsignable("no `secret` of a webhook destination is set; a write key is for the tracking API")
 
     def strip(self, webhook: Webhook) -> Webhook:
         """Signatures are kept, write keys are not."""
@@ -166,6 +173,10 @@ class Segment(Source):
 
     def credentials(self) -> Credentials | None:
         return None
+
+
+def _signature(secret: str, body: bytes) -> str:
+    return hmac.digest(secret.encode("utf-8", "surrogatepass"), body, "sha1").hex()
 
 
 def _received(call: JsonObject, headers: Mapping[str, str], body: bytes, now_ms: int) -> Received:
