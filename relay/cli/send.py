@@ -13,7 +13,6 @@ import typer
 from relay.cli.frame import FAILED, JsonOption, frame, print_json
 from relay.codes import CODES, RelayError
 from relay.model import EventId, OutcomeKind, Timeline, Webhook
-from relay.sources.contract import Unsignable
 
 if TYPE_CHECKING:
     from relay.cli.sampling import Signed
@@ -101,6 +100,7 @@ def _made(loaded: Loaded, source: str, file: Path | None, sample: str | None, to
     from relay.app import now_ms
     from relay.cli import sampling
     from relay.cli.registering import tracked
+    from relay.sources.contract import Unsignable
 
     try:
         if file is not None:

@@ -13,7 +13,6 @@ from relay.cli.lookup import with_journal
 from relay.codes import CODES, RelayError
 from relay.logs import MASK
 from relay.model import HOUR_MS
-from relay.sources.contract import Unsignable
 
 if TYPE_CHECKING:
     from relay.journal.protocol import Journal
@@ -68,6 +67,7 @@ def _setup(loaded: Loaded, name: str, host: str, *, show_secret: bool, as_json: 
     from relay.app import now_ms
     from relay.cli.registering import Registration, topics, tracked, webhook_url
     from relay.cli.sampling import curl, first_sample, signed
+    from relay.sources.contract import Unsignable
 
     options = loaded.options.sources[name]
     registration = Registration(
