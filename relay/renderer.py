@@ -39,6 +39,7 @@ from relay.settings.options import (
 from relay.settings.values import IN_TEMPLATES, Options
 from relay.sources import build_source
 from relay.sources.contract import Refused, Source
+from relay.sources.declared.source import expression_problems
 from relay.templates.checking import problems_of
 from relay.templates.engine import Engine, EngineLimits, FastEngine
 from relay.templates.examined import Examined
@@ -109,6 +110,21 @@ def candidate_library(folder: Path) -> Library:
 
 def build_sources(options: RelayOptions) -> dict[str, Source]:
     return {name: build_source(name, source, Expressions()) for name, source in options.sources.items()}
+
+
+def source_problems(loaded: Loaded) -> list[tuple[str, str]]:
+    """Sources that cannot be built and declarations with unusable expressions: what it is, and what is wrong."""
+    found = []
+    for name, options in loaded.options.sources.items():
+        try:
+            build_source(name, options, Expressions())
+        except RelayError as error:
+            found.append((f"sources.{name}", error.message))
+    used = {options.platform for options in loaded.options.sources.values()}
+    for platform, declaration in loaded.declarations.items():
+        if platform not in used and (problems := expression_problems(platform, declaration, Expressions())):
+            found.append((platform, "\n".join(problems)))
+    return found
 
 
 def build_renderer(options: RelayOptions, templates: Snapshot, engine: Engine | None = None) -> EventRenderer:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from relay.cli.checks import Check, Finding, configuration, connections, journal, run_checks, templates
+from relay.cli.checks import Check, Finding, configuration, connections, journal, run_checks, sources, templates
 from relay.cli.frame import FAILED, JsonOption, frame, print_json
 
-CHECKS: tuple[Check, ...] = (configuration, templates, journal, connections)
+CHECKS: tuple[Check, ...] = (configuration, sources, templates, journal, connections)
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 

@@ -99,6 +99,14 @@ def _templates(loaded: Loaded) -> Sequence[Finding]:
     return [Finding("templates", "ok", f"{len(found)} compile; {own} of them are yours, in {overlay}.")]
 
 
+async def sources(loaded: Loaded) -> Sequence[Finding]:
+    """Every source can be built: its secrets are of the right form, the expressions of a declared platform sound."""
+    from relay.renderer import source_problems
+
+    found = await asyncio.to_thread(source_problems, loaded)
+    return [Finding(name, "failed", problem) for name, problem in found]
+
+
 async def journal(loaded: Loaded) -> Sequence[Finding]:
     """It opens, and can write and read; one that is not there yet is not made."""
     from relay.app import existing_journal, journal_path

@@ -7,10 +7,11 @@ An expression is a path such as ``data.object.id`` or any JSONata over the body,
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, StringConstraints, model_validator
 
 from relay.settings.values import Network, Options, Seconds, TopicChoice, one_or_many, url_path
 
@@ -20,7 +21,7 @@ LONGEST_EXPRESSION = 2_000
 
 def _expressions(texts: list[str]) -> list[str]:
     if not texts or not all(text.strip() and len(text) <= LONGEST_EXPRESSION for text in texts):
-        raise ValueError("an expression, or a list of them")
+        raise ValueError(f"an expression of 1 to {LONGEST_EXPRESSION} characters, or a list of them")
     return texts
 
 
@@ -28,6 +29,20 @@ def _header(name: str) -> str:
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
         raise ValueError("the name of a header")
     return name.lower()
+
+
+def _template(path: str) -> str:
+    """A path with expressions in braces."""
+    url_path(path)
+    if any(brace in PLACEHOLDER.sub("", path) for brace in "{}"):
+        raise ValueError("a path in which each { has its }, with an expression between them")
+    return path
+
+
+def _dotted(path: str) -> str:
+    if not re.fullmatch(r"\w+(\.\w+)*", path):
+        raise ValueError("names with dots between them, such as data.items")
+    return path
 
 
 def _signed(pattern: str) -> str:
@@ -38,6 +53,7 @@ def _signed(pattern: str) -> str:
 
 
 Expressions: TypeAlias = Annotated[list[str], BeforeValidator(one_or_many), AfterValidator(_expressions)]
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*$")]
 Header: TypeAlias = Annotated[str, AfterValidator(_header)]
 
 
@@ -127,7 +143,7 @@ class EventDeclaration(Options):
     delivery_key: Expressions | None = Field(
         None, description="What is the same in a retry and in nothing else; else the body's digest."
     )
-    entity: dict[str, Expressions] = Field(
+    entity: dict[Name, Expressions] = Field(
         default_factory=dict, description='Kind → id of what must stay in order, for example `order = "data.id"`.'
     )
     time: Expressions | None = Field(None, description="When it happened: ISO 8601, Unix seconds or milliseconds.")
@@ -138,10 +154,10 @@ class EventDeclaration(Options):
 class LookupDeclaration(Options):
     """A document to fetch before rendering, when the source has a commerce connection."""
 
-    name: str = Field(pattern=r"^[A-Za-z_]\w*$", description="What it is called in `relay show` and in cases.")
+    name: Name = Field(description="What it is called in `relay show` and in cases.")
     topics: TopicChoice = Field(description="Topics it is fetched for.")
-    path: Annotated[str, AfterValidator(url_path)] = Field(description="Below base_url; `{data.id}` is filled in.")
-    into: str = Field(description="Path in the body where templates find it.")
+    path: Annotated[str, AfterValidator(_template)] = Field(description="Below base_url; `{data.id}` is filled in.")
+    into: Annotated[str, AfterValidator(_dotted)] = Field(description="Path in the body where templates find it.")
     unless: str | None = Field(None, description="Not fetched when this gives something of the body.")
     optional: bool = Field(False, description="Go on without it when the platform has none.")
 
@@ -161,15 +177,21 @@ class CommerceDeclaration(Options):
     )
     probe_path: Annotated[str, AfterValidator(url_path)] = Field("/", description="What `relay check` reads.")
 
+    @model_validator(mode="after")
+    def _signed_in(self) -> Self:
+        if (self.sign_in == "token") != any("{token}" in value for value in self.headers.values()):
+            raise ValueError('a header with {token} in it, or sign_in = "client_credentials"')
+        return self
+
 
 class Declaration(Options):
     """The whole of a ``source.toml``."""
 
-    title: str = Field(description="The platform's name.")
+    title: str = Field(min_length=1, description="The platform's name.")
     authentication: list[Scheme] = Field(min_length=1, description="How a webhook proves itself; one must fit.")
     unwrap: list[Unwrap] = Field(default_factory=list, description="Envelopes of queues.")
     event: EventDeclaration
-    tracking: dict[str, TopicChoice] = Field(default_factory=dict, description="Tracked event → topics, by default.")
+    tracking: dict[Name, TopicChoice] = Field(default_factory=dict, description="Tracked event → topics, by default.")
     commerce: CommerceDeclaration | None = None
     lookups: list[LookupDeclaration] = Field(default_factory=list)
 
@@ -177,7 +199,23 @@ class Declaration(Options):
     def _connected(self) -> Self:
         if self.lookups and self.commerce is None:
             raise ValueError("`lookups` together with a table [commerce]")
+        names = [lookup.name for lookup in self.lookups]
+        if len(set(names)) < len(names):
+            raise ValueError("each of `lookups` with a `name` of its own")
         return self
+
+    _path: Path | None = PrivateAttr(None)
+    _lines: Mapping[tuple[str, ...], int] = PrivateAttr(default_factory=dict)
+
+    def stands_in(self, path: Path, lines: Mapping[tuple[str, ...], int]) -> None:
+        """Which file this is, and on which line each key stands."""
+        self._path, self._lines = path, lines
+
+    def place(self, option: str) -> str:
+        """Where an option, such as ``event.topic``, stands; empty for a declaration that is no file of the user's."""
+        keys = tuple(option.split("."))
+        line = next((self._lines[keys[:at]] for at in range(len(keys), 0, -1) if keys[:at] in self._lines), None)
+        return f"{self._path} line {line}" if line else str(self._path or "")
 
     def needs_secret(self) -> bool:
         """Whether no webhook can prove itself without one."""
@@ -188,7 +226,8 @@ class Declaration(Options):
         event = self.event
         named = [("event.topic", event.topic), ("event.delivery_key", event.delivery_key), ("event.time", event.time)]
         named += [("event.keys", event.keys), *((f"event.entity.{kind}", of) for kind, of in event.entity.items())]
-        named += [("unwrap.at", [unwrap.at for unwrap in self.unwrap])]
-        named += [("lookups.path", PLACEHOLDER.findall(lookup.path)) for lookup in self.lookups]
-        named += [("lookups.unless", [lookup.unless for lookup in self.lookups if lookup.unless])]
+        named += [(f"unwrap.{at}.at", [unwrap.at]) for at, unwrap in enumerate(self.unwrap)]
+        for at, lookup in enumerate(self.lookups):
+            named.append((f"lookups.{at}.path", PLACEHOLDER.findall(lookup.path)))
+            named.append((f"lookups.{at}.unless", [lookup.unless] if lookup.unless else []))
         return [(option, expression) for option, texts in named for expression in texts or ()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +73,15 @@ def _where(message: str) -> str:
 
 
 def lines(text: str) -> dict[KeyPath, int]:
-    """Line number of each key of a text that is TOML. Statement after statement is parsed by itself."""
+    """Line number of each key of a text that is TOML; of a ``[[table]]`` with its number: ``table``, ``0``, ``key``.
+
+    Statement after statement is parsed by itself.
+    """
     found: dict[KeyPath, int] = {}
     if len(text) > _LONGEST_INDEXED:
         return found
     table: KeyPath = ()
+    tables: Counter[KeyPath] = Counter()
     statement, start = "", 1
     for number, line in enumerate(text.split("\n"), 1):
         start = start if statement else number
@@ -89,6 +94,10 @@ def lines(text: str) -> dict[KeyPath, int]:
         if statement.lstrip().startswith("["):
             table = paths[-1]
             found.setdefault(table, start)
+            if statement.lstrip().startswith("[["):
+                tables[table] += 1
+                table = (*table, str(tables[table] - 1))
+                found[table] = start
         else:
             for path in paths:
                 found.setdefault(table + path, start)

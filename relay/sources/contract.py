@@ -66,7 +66,7 @@ class Evaluator(Protocol):
     """Evaluates the JSONata expressions of a declared platform, each within tight limits."""
 
     def check(self, expression: str) -> None:
-        """Raises ValueError for what is no JSONata."""
+        """Raises ValueError for what is no sound JSONata; its text says what is wrong and what to try."""
 
     def evaluate(self, expression: str, document_json: str, headers: Mapping[str, str]) -> Json:
         """The value, None for none. Raises ValueError when there is an error, or a limit is met."""

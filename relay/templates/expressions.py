@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 
-import jsonatapy
 import orjson
 
 from relay.model import Json
+from relay.templates.checking import problems_of
 from relay.templates.engine import compiled, is_panic
 from relay.templates.prelude import NOW_BINDING
 
@@ -22,10 +23,11 @@ class Expressions:
     """Implements `relay.sources.contract.Evaluator`. It looks for no place of an error: intake cannot wait."""
 
     def check(self, expression: str) -> None:
-        try:
-            jsonatapy.compile(expression)
-        except BaseException as error:
-            raise _unfit(error) from None
+        problems = problems_of(expression, Path())
+        if problems:
+            first = problems[0]
+            column = f"column {first.position.column}: " if first.position else ""
+            raise ValueError(f"{column}{first.what}. {first.remedy}".strip())
 
     def evaluate(self, expression: str, document_json: str, headers: Mapping[str, str]) -> Json:
         try:

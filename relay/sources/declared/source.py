@@ -33,7 +33,8 @@ class DeclaredSource(Source):
 
     def __init__(self, options: DeclaredOptions, evaluator: Evaluator) -> None:
         declaration = options.declaration
-        _check_expressions(options.platform, declaration, evaluator)
+        if problems := expression_problems(options.platform, declaration, evaluator):
+            raise RelayError("config_invalid", "\n".join(problems))
         secrets = [secret.get_secret_value() for secret in options.secret if secret]
         self._platform = options.platform
         self._declaration = declaration
@@ -202,15 +203,18 @@ class DeclaredSource(Source):
         return "".join(parts)
 
 
-def _check_expressions(platform: str, declaration: Declaration, evaluator: Evaluator) -> None:
+def expression_problems(platform: str, declaration: Declaration, evaluator: Evaluator) -> list[str]:
+    """Every expression that cannot be used, with its place and what to try."""
     problems = []
     for option, expression in declaration.expressions():
+        if Expression.of(expression).steps:
+            continue
         try:
             evaluator.check(expression)
-        except ValueError:
-            problems.append(f"{option}: {expression!r} is no JSONata")
-    if problems:
-        raise RelayError("config_invalid", f"source.toml of {platform}: {'; '.join(problems)}.")
+        except ValueError as error:
+            place = declaration.place(option) or f"source.toml of {platform}"
+            problems.append(f"{place}: {option}: {expression!r}: {error}")
+    return problems
 
 
 def _all(expressions: Iterable[str] | None) -> list[Expression]:
