@@ -20,7 +20,7 @@ from relay.templates.rendering import RenderResult, render_calls
 class Tracking:
     """What one source tracks. ``settings`` is what its templates see as ``$settings``.
 
-    A topic that ends in ``*`` stands for all that begin so and that are neither named nor switched off.
+    A topic that ends in ``*`` stands for all that begin so and of which no longer one says anything.
     """
 
     by_topic: Mapping[str, Sequence[str]]
@@ -30,13 +30,17 @@ class Tracking:
 
     def tracked_events(self, topic: str) -> Sequence[str]:
         """Those that the topic makes."""
-        named = self.by_topic.get(topic)
-        if named is not None or topic in self.switched_off:
-            return named or ()
-        return next((found for pattern, found in self.by_topic.items() if _stands_for(pattern, topic)), ())
+        return self.by_topic.get(self._deciding(topic), ())
 
     def is_switched_off(self, topic: str) -> bool:
-        return topic in self.switched_off or any(_stands_for(pattern, topic) for pattern in self.switched_off)
+        return self._deciding(topic) in self.switched_off
+
+    def _deciding(self, topic: str) -> str:
+        """The topic itself where it is named, else the longest pattern that stands for it; empty for none."""
+        if topic in self.by_topic or topic in self.switched_off:
+            return topic
+        patterns = (pattern for pattern in (*self.by_topic, *self.switched_off) if _stands_for(pattern, topic))
+        return max(patterns, key=len, default="")
 
     @classmethod
     def of(

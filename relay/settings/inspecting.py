@@ -38,7 +38,19 @@ def inspect(data: dict[str, Any], declared: Collection[str], secretless: Collect
                 problems += _entry((table, name), entries, models, declared, secretless)
         elif model := submodel(field):
             problems += _values((table,), entries, model)
-    return problems
+    return [*problems, *_shared_keys(data.get("sources"))]
+
+
+def _shared_keys(sources: Any) -> Iterator[Problem]:
+    """The write key alone tells whose a call is."""
+    owners: dict[str, str] = {}
+    for name, entry in sources.items() if isinstance(sources, dict) else ():
+        given = entry.get("write_key") if isinstance(entry, dict) else None
+        for key in given if isinstance(given, list) else [given]:
+            if isinstance(key, str) and owners.setdefault(key, name) != name:
+                yield Problem(
+                    ("sources", name, "write_key"), f"is also that of sources.{owners[key]}; give each its own"
+                )
 
 
 def _entry(

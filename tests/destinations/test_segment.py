@@ -56,6 +56,26 @@ class TestRecord:
         assert len(set(ids)) == 4
         assert {len(each) for each in ids} == {43}
 
+    @pytest.mark.parametrize(
+        ("own_id", "mode", "kept"),
+        [
+            ("ajs-1", "keep", True),
+            ("ajs-1", "derive", False),
+            ("ajs-1", "auto", False),  # until the configuration has decided
+            ('é"\\ ☕', "keep", True),
+            ("x" * 99, "keep", True),
+            ("x" * 100, "keep", False),  # Segment would discard it
+        ],
+    )
+    def test_a_callers_message_id_is_kept_where_that_is_wanted(self, own_id: str, mode: str, kept: bool) -> None:
+        body = order_completed()
+        own = record_of(make_segment(caller_message_ids=mode), make_call({"messageId": own_id, **body}))
+        derived = record_of(make_segment(), make_call(body))
+        assert isinstance(own, Record)
+        assert isinstance(derived, Record)
+        expected = own_id if kept else orjson.loads(derived.body)["messageId"]
+        assert orjson.loads(own.body) == {"messageId": expected, **body}
+
     def test_a_call_over_the_limit_is_unfit(self) -> None:
         whole = record_of(make_segment(), make_call())
         assert isinstance(whole, Record)

@@ -25,6 +25,7 @@ INVALID = [
     ('[sources.a]\nplatform = "shopfy"', "relay.toml line 2: sources.a.platform: unknown platform 'shopfy'; did you mean `shopify`?"),
     ('[sources.segment]\nwrite_key = "k"\nallowed_origins = "shop.example.com"', "sources.segment.allowed_origins: expected origins such as"),
     ('[sources.segment]\nwrite_key = "k"\nallowed_origins = ["https://shop.example.com/"]', "sources.segment.allowed_origins: expected origins such as"),
+    ('[sources.segment]\nwrite_key = ["s3cr3t", "b"]\n[sources.b]\nplatform = "segment"\nwrite_key = "s3cr3t"', "relay.toml line 5: sources.b.write_key: is also that of sources.segment; give each its own"),
     ('[sources.shopify]\nsecret = "s3cr3t"\nshipping_skus = []', "relay.toml line 3: sources.shopify.shipping_skus: unknown option"),
     ('[sources.shopify]\nsecret = "s3cr3t"\nguest_identity = "cart"', "sources.shopify.guest_identity: expected `email_hash` or `email` or `cart_token` or `order_id`; found 'cart'"),
     ('[sources.shopify]\nsecret = "s3cr3t"\ntracking.order_updated = "orders/edited"', "sources.shopify.tracking.order_updated: expected other topics than orders/edited"),

@@ -182,3 +182,23 @@ def test_a_file_that_is_asked_for_must_be_there(
     with pytest.raises(RelayError, match=told) as raised:
         load(path, environ)
     assert raised.value.code == "config_not_found"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "decided"),
+    [
+        (["", ""], ["keep", "derive"]),
+        (["test", ""], ["derive", "keep"]),  # what is not sent needs no id
+        (["test", "test"], ["keep", "derive"]),
+        (["derive", ""], ["derive", "keep"]),
+        (["", "keep"], ["derive", "keep"]),
+        (["keep", "keep"], ["keep", "keep"]),
+        (["derive", "derive"], ["derive", "derive"]),
+    ],
+)
+def test_callers_message_ids_are_kept_at_one_destination(loads: Loads, chosen: list[str], decided: list[str]) -> None:
+    """Segment takes an id once, so a second destination that kept it would get nothing."""
+    lines = {"": "", "test": 'mode = "test"', **{word: f'caller_message_ids = "{word}"' for word in ("keep", "derive")}}
+    tables = [f'[destinations.d{n}]\nkind = "segment"\nwrite_key = "k"\n{lines[one]}' for n, one in enumerate(chosen)]
+    destinations = loads("\n".join(tables)).options.destinations.values()
+    assert [one.caller_message_ids for one in destinations if isinstance(one, SegmentOptions)] == decided

@@ -69,6 +69,12 @@ def test_a_webhook_has_been_through_segment() -> None:
     assert received.body == webhook(body).body
 
 
+def test_a_call_out_of_a_file_keeps_its_time() -> None:
+    body = json.dumps(call(sentAt="2024-01-01T00:00:01Z", timestamp="2024-01-01T00:00:00Z")).encode()
+    received = segment(open=True).receive(Webhook({}, body), now_ms=NOW_MS)
+    assert received.occurred_at_ms == moment_ms("2024-01-01T00:00:00Z")
+
+
 # -- the tracking API
 
 
@@ -164,6 +170,24 @@ def test_php_writes_an_empty_object_as_an_array() -> None:
     ((received,), _) = taken(batch(call(properties=[], context=[], traits=[1])))
     document = shown(received)
     assert (document["properties"], document["context"], document["traits"]) == ({}, {}, [1])
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (rb"cut \ud83d", "cut \ufffd"),
+        (rb"\uDE00 cut \ud83d\ud83d\ude00", "\ufffd cut \ufffd\U0001f600"),
+        (rb"\\ud83d \ud83d", "\\ud83d \ufffd"),
+        (b"cut \xf0\x9f\x98", "cut \ufffd"),
+    ],
+)
+def test_half_a_character_is_replaced(written: bytes, name: str) -> None:
+    """As Segment's API does, which is written in Go."""
+    body = batch(call(messageId="a"), call(messageId="b", event="NAME")).replace(b"NAME", written)
+    (_, received), refused = taken(body)
+    assert not refused
+    assert received.topic == f"track:{name}"
+    assert shown(received)["event"] == name
 
 
 def test_a_bad_call_is_refused_by_itself_and_the_rest_go() -> None:

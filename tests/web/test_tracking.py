@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +17,11 @@ import httpx
 from relay.app import Relay
 from relay.demo.serving import serve
 from relay.model import Selection
+from relay.pipeline.privacy import find
+from relay.renderer import build_sources
 from relay.sources.segment.requests import TYPES, basic_authorization
 from tests.logbook import Logbook
+from tests.pipeline.test_any_webhook import NASTY
 from tests.receiving import Receiver
 from tests.running import DEADLINE_S, configuration, drained, running
 from tests.sources.segment_making import AT, SECRET, WRITE_KEY, batch, call, webhook
@@ -29,6 +34,21 @@ SETTINGS = {
 }
 BASIC = {"Authorization": basic_authorization(WRITE_KEY)}
 PAGE = {"Origin": "https://www.shop.example", "Content-Type": "text/plain"}
+
+TIMES = (AT, "2026-03-01T14:05:01+02:00", "1999-12-31T23:59:59Z", "9999-12-31T23:59:59.999Z", "12:00", 17)
+
+
+def whimsical(number: int, chance: random.Random) -> Any:
+    """A call of some type, with a few of its members replaced or left out; or no call at all."""
+    if chance.random() < 0.03:
+        return chance.choice(NASTY)
+    whole = call(chance.choice(TYPES), messageId=f"w-{number}", groupId="g", previousId="p", traits={"a": None})
+    for _ in range(chance.randint(0, 3)):
+        name = chance.choice([*whole, "anonymousId", "context", "integrations", "sentAt", "originalTimestamp", "name"])
+        whole[name] = chance.choice([*NASTY, *TIMES])
+        if name == "messageId":
+            whole[name] = chance.choice([f"w-{number}", None, number, f"w-{number}" * 40])
+    return whole
 
 
 @asynccontextmanager
@@ -285,3 +305,43 @@ async def test_many_at_once(tmp_path: Path) -> None:
         for one in receiver.stored:
             stories.setdefault(one["userId"], []).append(one["properties"]["n"])
         assert all(story == list(range(20)) for story in stories.values())
+
+
+async def test_whatever_is_in_a_call_has_an_end_and_segment_drops_nothing_in_silence(tmp_path: Path) -> None:
+    chance = random.Random(20_261_120)
+    spoilt = [whimsical(number, chance) for number in range(400)]
+    async with store(tmp_path) as (relay, receiver, client):
+        for at in range(0, len(spoilt), 40):
+            body = batch(*spoilt[at : at + 40], context=chance.choice([*NASTY]))
+            answer = await client.post("/v1/batch", content=body, headers=BASIC)
+            assert answer.status_code == 200, answer.text
+        await drained(relay)
+        events = await relay.journal.find(Selection(), limit=999)
+        kept = await relay.journal.quarantined("store", limit=999)
+        assert len(events) + len(kept) == len(spoilt)
+        assert all(event.outcomes for event in events)
+        assert not receiver.dropped
+        ends = Counter(end for event in events for end in event.outcomes)
+        assert set(ends) == {"delivered@segment", "dead"}
+        assert ends["delivered@segment"] == len(receiver.stored) > 50
+        assert not await relay.journal.find(Selection(code="render_failed"), limit=9)
+
+
+async def test_a_person_is_forgotten_by_any_of_their_ids(tmp_path: Path) -> None:
+    calls = [
+        call("identify", messageId="m-1", userId="user-17", traits={"email": "Ada@Example.com"}),
+        call("page", messageId="m-2", userId=None, anonymousId="browser-0815"),
+        call("alias", messageId="m-3", userId="user-17", previousId="browser-0815"),
+        call(messageId="m-4", userId="user-18", properties={"order_id": "9", "email": "bob@example.com"}),
+        call(messageId="m-5", userId="user-17", properties={"x": "y" * 40_000}),
+    ]
+    async with store(tmp_path) as (relay, _, client):
+        assert (await client.post("/v1/batch", content=batch(*calls), headers=BASIC)).status_code == 200
+        await drained(relay)
+        source = build_sources(relay.options)["store"]
+        concerned = await find(relay.journal, "store", source, ["customer:user-17", "customer:browser-0815"])
+        events = await relay.journal.events(concerned.event_ids)
+        assert [event.delivery_key for event in events] == ["m-1", "m-2", "m-3"]
+        assert len(concerned.quarantine_ids) == 1
+        by_email = await find(relay.journal, "store", source, ["email:ada@example.com"])
+        assert {event.delivery_key for event in await relay.journal.events(by_email.event_ids)} >= {"m-1", "m-3"}

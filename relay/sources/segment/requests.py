@@ -7,6 +7,7 @@ endpoint, and send JSON as text/plain), Node, Python, PHP and mobile devices.
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ ENDPOINTS: Mapping[str, str] = {
 MAX_CALLS = 2_500
 """Segment's own bound of a batch."""
 _KEY = "writeKey"
+# A pair of surrogates, one by itself, any other escape.
+_ESCAPES = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
+_REPLACEMENT = r"\ufffd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,7 @@ class Posted:
 
 def read(endpoint: str, authorization: str, body: bytes) -> Posted:
     """``body`` is uncompressed, ``endpoint`` one of `ENDPOINTS`. Raises `Refused`."""
-    value = json_object(body)
-    text = body.decode()
+    text, value = _read(body)
     kind = ENDPOINTS[endpoint]
     if kind != BATCH:
         common = {} if value.get("type") == kind else {"type": orjson.dumps(kind).decode()}
@@ -69,6 +72,15 @@ def read(endpoint: str, authorization: str, body: bytes) -> Posted:
     pieces = [Piece(text, call) for text, call in zip(elements(written.pop("batch")), calls, strict=True)]
     written.pop(_KEY, None)
     return Posted(True, pieces, written, _presented(value, authorization, calls[:1]))
+
+
+def _read(body: bytes) -> tuple[str, JsonObject]:
+    """Half a character, which is what cutting a text in a browser can leave, must not take a whole batch with it."""
+    try:
+        return body.decode(), json_object(body)
+    except (Refused, UnicodeDecodeError):
+        text = _ESCAPES.sub(lambda found: _REPLACEMENT if found[1] else found[0], body.decode("utf-8-sig", "replace"))
+        return text, json_object(text.encode())
 
 
 def json_object(body: bytes) -> JsonObject:

@@ -94,7 +94,8 @@ class Segment(Source):
 
     def _read(self, webhook: Webhook, now_ms: int) -> Received:
         value = json_object(webhook.body)
-        call, common = value, {}
+        # A call by itself comes from a webhook or out of a file: it was sent to somebody else, some time.
+        call, common = {name: member for name, member in value.items() if name != "sentAt"}, {}
         if "batch" in value:
             if not isinstance(value["batch"], list) or len(value["batch"]) != 1:
                 raise Refused("body_not_object", "a batch of other than one call belongs at the tracking API")
