@@ -103,7 +103,7 @@ def test_options_or_a_relay_error(
 PLACES = [row.name.replace("<name>", row.variant.replace("declared", "stripe")).split(".") for row in describe()]
 FREE = (("stripe", "settings"), ("stripe", "tracking"), ("http", "headers"), ("http", "query"), ("http", "settings"))
 """Tables that take any name."""
-DESTINATIONS = {
+DESTINATIONS: dict[str, dict[str, Any]] = {
     "everflow": {"tracking_domain": "https://a.b", "nid": 1},
     "http": {"url": "https://a.b"},
     "ometria": {"api_key": "k"},
