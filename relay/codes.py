@@ -177,6 +177,10 @@ CODES: dict[str, Code] = {
         "The call is older than the destination can take.",
         "Nothing, if that is meant; else raise destinations.<name>.max_age_s and replay.",
     ),
+    "other_currency": Code(
+        "The call is in another currency than the destination's account.",
+        "Nothing, if that is meant; else set a rate in destinations.<name>.rates and replay.",
+    ),
     "record_incomplete": Code(
         "What the mapping made lacks a field without which the vendor takes nothing.", "Mend the mapping, replay."
     ),

@@ -99,7 +99,7 @@ class HttpDoor:
         ) as response:
             headers = _headers(response.headers)
             body = await _body(response, headers.get("content-encoding", ""), max_bytes)
-            return Answer(response.status, headers, body)
+            return Answer(response.status, headers, body, method=request.method)
 
 
 class _NoAddressError(Exception):

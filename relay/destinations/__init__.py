@@ -12,9 +12,10 @@ from relay.destinations.http import Http
 from relay.destinations.ometria import Ometria
 from relay.destinations.segment import Segment
 from relay.destinations.segmentify import Segmentify
+from relay.destinations.segmetrics import SegMetrics
 from relay.settings.options import DestinationOptions
 
-_KINDS = (Everflow, Http, Ometria, Segment, Segmentify)
+_KINDS = (Everflow, Http, Ometria, Segment, Segmentify, SegMetrics)
 
 KINDS: Mapping[str, Callable[[str, Any], Destination]] = MappingProxyType({kind.kind: kind for kind in _KINDS})
 MAPPED: Mapping[str, Mapped] = MappingProxyType({kind.kind: kind.mapped for kind in _KINDS})

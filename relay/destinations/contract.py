@@ -49,6 +49,8 @@ class Answer:
     error_detail: str = ""
     reached: bool = True
     """Whether the request may have reached the other side."""
+    method: str = ""
+    """Of the request, when there is an answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from relay.settings.http_options import HttpOptions
 from relay.settings.ometria_options import OmetriaOptions
 from relay.settings.segment_options import SegmentOptions
 from relay.settings.segmentify_options import SegmentifyOptions
+from relay.settings.segmetrics_options import SegMetricsOptions
 from relay.settings.source_options import CommerceOptions, ElasticPathOptions, SourceOptions, TrackingOptions
 from relay.settings.values import Network, Options, PositiveInt, Seconds, journal_url
 
@@ -27,6 +28,7 @@ __all__ = [
     "HttpOptions",
     "OmetriaOptions",
     "RelayOptions",
+    "SegMetricsOptions",
     "SegmentOptions",
     "SegmentifyOptions",
     "SourceOptions",
@@ -35,7 +37,8 @@ __all__ = [
 
 
 DestinationOptions: TypeAlias = Annotated[
-    EverflowOptions | HttpOptions | OmetriaOptions | SegmentOptions | SegmentifyOptions, Field(discriminator="kind")
+    EverflowOptions | HttpOptions | OmetriaOptions | SegmentOptions | SegmentifyOptions | SegMetricsOptions,
+    Field(discriminator="kind"),
 ]
 """One model a kind."""
 

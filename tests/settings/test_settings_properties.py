@@ -27,6 +27,7 @@ WORDS = sorted(
         "http",
         "segment",
         "segmentify",
+        "segmetrics",
         "my-shop",
         "<name>",
         "",
@@ -101,13 +102,21 @@ def test_options_or_a_relay_error(
 
 
 PLACES = [row.name.replace("<name>", row.variant.replace("declared", "stripe")).split(".") for row in describe()]
-FREE = (("stripe", "settings"), ("stripe", "tracking"), ("http", "headers"), ("http", "query"), ("http", "settings"))
+FREE = (
+    ("stripe", "settings"),
+    ("stripe", "tracking"),
+    ("http", "headers"),
+    ("http", "query"),
+    ("http", "settings"),
+    ("segmetrics", "rates"),
+)
 """Tables that take any name."""
 DESTINATIONS: dict[str, dict[str, Any]] = {
     "everflow": {"tracking_domain": "https://a.b", "nid": 1},
     "http": {"url": "https://a.b"},
     "ometria": {"api_key": "k"},
     "segment": {"write_key": "k"},
+    "segmetrics": {"account_id": "a", "integration_id": "i", "api_key": "k", "timezone": "UTC"},
     "segmentify": {"api_key": "k", "data_center": "https://a.b", "origin": "https://a.b"},
 }
 """Of each kind one that is complete."""
