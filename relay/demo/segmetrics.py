@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
 
 import orjson
-from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from relay.demo.faults import Fault, fail_with
+from relay.demo.lookalike import Came, Lookalike
 from relay.model import Json, JsonObject
 
 _REQUIRED: Mapping[str, Sequence[str]] = {
@@ -31,63 +25,37 @@ _DATES = ("date_created", "last_updated", "start_date", "last_bill_date")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}")
 
 
-class SegMetricsLookalike:
-    """An ASGI app; serve it with `relay.demo.serving.serve`.
+class SegMetricsLookalike(Lookalike):
+    """``contacts``, ``invoices``, ``products`` and ``subscriptions`` are what is kept.
 
-    ``contacts``, ``invoices``, ``products`` and ``subscriptions`` are what is kept; ``requests`` all that was taken,
-    in order, as method and path with the body.
+    ``taken`` has all that was taken, in order: method and path, and the body.
     """
 
+    shown = ("contacts", "invoices", "products", "subscriptions", "taken")
+
     def __init__(self, account_id: str, integration_id: str, api_key: str) -> None:
+        super().__init__()
         self.api_key = api_key
-        self.fault = Fault(count=0)
         self.contacts: list[JsonObject] = []
         self.invoices: dict[str, JsonObject] = {}
         self.products: dict[str, JsonObject] = {}
         self.subscriptions: dict[str, JsonObject] = {}
-        self.requests: list[tuple[str, Json]] = []
-        self.last_headers: Mapping[str, str] = {}
-        base = f"/api/v1/{account_id}/{integration_id}"
-        self._app = Starlette(
-            routes=[
-                *(Route(f"{base}/{kind}", self._post, methods=["POST"]) for kind in _REQUIRED),
-                *(Route(f"{base}/tags/{verb}", self._post, methods=["POST"]) for verb in ("add", "remove")),
-                Route(base + "/{kind}/{id:path}", self._delete, methods=["DELETE"]),
-            ],
-            exception_handlers={404: _not_found, 405: _not_found},
-        )
+        self.taken: list[tuple[str, Json]] = []
+        self._base = f"/api/v1/{account_id}/{integration_id}/"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-
-    # -- endpoints
-    async def _post(self, request: Request) -> Response:
-        body = await request.body()
-        return await self._guarded(request, lambda: self._put(request.url.path.partition("/api/v1/")[2], body))
-
-    async def _delete(self, request: Request) -> Response:
-        kind, id_ = request.path_params["kind"], request.path_params["id"]
-        return await self._guarded(request, lambda: self._remove(kind, id_))
-
-    async def _guarded(self, request: Request, work: Any) -> Response:
-        self.last_headers = dict(request.headers)
-        if request.headers.get("authorization") != self.api_key:
+    def answer(self, came: Came) -> Response:
+        path = came.path.removeprefix(self._base)
+        kind, _, id_ = path.partition("/")
+        posted = came.method == "POST" and path in (*_REQUIRED, "tags/add", "tags/remove")
+        deleted = came.method == "DELETE" and kind in ("contact", "invoice", "subscription") and id_
+        if path == came.path or not (posted or deleted):
+            return _errors(404, "not found")
+        if came.headers.get("authorization") != self.api_key:
             return _errors(401, "unauthorized")
-        fault = self._next_fault()
-        if fault and not fault.accept:
-            return await fail_with(fault, request)
-        answer: Response = work()
-        return await fail_with(fault, request) if fault else answer
-
-    def _next_fault(self) -> Fault | None:
-        if self.fault.count <= 0:
-            return None
-        self.fault = replace(self.fault, count=self.fault.count - 1)
-        return self.fault
+        return self._put(path, came.body) if posted else self._remove(kind, id_)
 
     # -- rules
-    def _put(self, path: str, body: bytes) -> Response:
-        kind = path.split("/", 2)[2]
+    def _put(self, kind: str, body: bytes) -> Response:
         try:
             content = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -100,7 +68,7 @@ class SegMetricsLookalike:
             return _errors(400, *wrong)
         if kind in ("invoice", "subscription") and "contact_id" in content and not self._contact(content):
             return _errors(400, "contact not found")
-        self.requests.append((f"POST {kind}", content))
+        self.taken.append((f"POST {kind}", content))
         self._keep(kind, content)
         return JSONResponse({"status": "success"})
 
@@ -142,7 +110,7 @@ class SegMetricsLookalike:
             gone = [kept.pop(id_)] if id_ in kept else []
         if not gone:
             return _errors(404, "not found")
-        self.requests.append((f"DELETE {kind}/{id_}", None))
+        self.taken.append((f"DELETE {kind}/{id_}", None))
         return JSONResponse({"id": id_, "status": "success", "object": kind, "deleted": True})
 
 
@@ -168,7 +136,3 @@ def _malformed(content: JsonObject) -> Iterator[str]:
 
 def _errors(status: int, *texts: str) -> Response:
     return JSONResponse({"status": "error", "errors": list(texts)}, status)
-
-
-async def _not_found(request: Request, error: Exception) -> Response:
-    return _errors(404, "not found")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from relay.cases.case import Made
-from relay.cases.finding import find
+from relay.cases.finding import DESTINATIONS, SOURCES, find
 from relay.cases.running import Result, Status, check
-from relay.cli.rendering_cases import EngineChoice, renders
+from relay.cli.rendering_cases import EngineChoice, maps, renders
 from relay.settings.loading import load
 from relay.templates.library import Library, packaged_templates
 
 LIBRARY = Library(packaged_templates(), None)
-FILES = {file.id: file for file in find(packaged_templates(), None, LIBRARY.templates()).files}
+_ALL = find(packaged_templates(), None, LIBRARY.templates(), LIBRARY.snapshot.all_mappings()).files
+FILES = {file.id: file for file in _ALL if file.place == SOURCES}
+MAPPINGS = {file.id: file for file in _ALL if file.place == DESTINATIONS}
 
 
 def result(name: str, choice: EngineChoice = "fast") -> Result:
@@ -30,6 +32,14 @@ def test_a_packaged_case_passes_with_both_engines(name: str) -> None:
     found = result(name, "both")
     passed: Status = "passed"
     assert (found.status, found.differences, found.problems) == (passed, [], [])
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_packaged_case_of_a_mapping_passes_with_both_engines(name: str) -> None:
+    loaded = load(None, {})
+    maps_both = maps(loaded, LIBRARY.snapshot, "both")
+    found = check(MAPPINGS[name], renders(loaded, LIBRARY.snapshot), maps=maps_both)
+    assert (found.status, found.differences, found.problems) == ("passed", [], [])
 
 
 def test_the_message_key_is_shown_and_not_its_hash() -> None:
