@@ -11,17 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.model import Webhook
+from relay.settings.bigcommerce_options import BigCommerceOptions
 from relay.settings.options import ElasticPathOptions
+from relay.settings.segment_source_options import SegmentSourceOptions
 from relay.settings.source_options import ShopifyOptions
+from relay.settings.woocommerce_options import WooCommerceOptions
+from relay.sources.bigcommerce import BigCommerce
 from relay.sources.contract import Refused, Source, Unsignable
 from relay.sources.elasticpath import ElasticPath
+from relay.sources.segment.source import Segment
 from relay.sources.shopify import Shopify
+from relay.sources.woocommerce import WooCommerce
 from tests.sources.declared_making import EVENT, NOW_MS, declared, packaged
 
 SECRET = "a-secret-of-some-length"
 WHSEC = "whsec_" + base64.b64encode(SECRET.encode()).decode()
 WHPK = "whpk_" + base64.b64encode(bytes(range(32))).decode()
-BODY = b'{"type":"order.paid","id":"1","triggered_by":"order.paid","payload":{"data":{}}}'
+BODY = b'{"type":"order.paid","id":"1","triggered_by":"order.paid","payload":{"data":{}},"scope":"order.paid"}'
+CALL = b'{"type":"track","event":"Order Completed"}'
 
 SCHEMES = {
     "plain hmac": 'scheme = "hmac"\nheader = "x-signature"\nprefix = "sha256="',
@@ -47,6 +54,18 @@ def shopify(**options: Any) -> Shopify:
     return Shopify(ShopifyOptions.model_validate({"platform": "shopify", **options}))
 
 
+def woocommerce(**options: Any) -> WooCommerce:
+    return WooCommerce(WooCommerceOptions.model_validate({"platform": "woocommerce", **options}))
+
+
+def bigcommerce(**options: Any) -> BigCommerce:
+    return BigCommerce(BigCommerceOptions.model_validate({"platform": "bigcommerce", **options}))
+
+
+def segment(**options: Any) -> Segment:
+    return Segment(SegmentSourceOptions.model_validate({"platform": "segment", **options}))
+
+
 def by_scheme(name: str, **options: Any) -> Source:
     return declared(f"[[authentication]]\n{SCHEMES[name]}\n{EVENT}", **options)
 
@@ -63,6 +82,10 @@ SOURCES = {
     "stripe": (packaged("stripe", secret=SECRET), packaged("stripe", secret="another")),
     "standard-webhooks": (packaged("standard-webhooks", secret=WHSEC), packaged("standard-webhooks", secret="AAAA")),
     "commercetools": (packaged("commercetools", secret=SECRET), packaged("commercetools", secret="another")),
+    "woocommerce": (woocommerce(secret="a &amp; b"), woocommerce(secret="another")),
+    "bigcommerce": (bigcommerce(secret=SECRET), bigcommerce(secret="another")),
+    "bigcommerce's own": (bigcommerce(client_secret=SECRET), bigcommerce(client_secret="another")),
+    "segment": (segment(secret=SECRET), segment(secret="another")),
     "topic in a header": (topic_in_header(secret=SECRET), topic_in_header(secret="another")),
     **{name: (by_scheme(name, secret=SECRET), by_scheme(name, secret="another")) for name in SCHEMES},
 }
@@ -71,11 +94,12 @@ SOURCES = {
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_is_signed_is_genuine(name: str) -> None:
     ours, anothers = SOURCES[name]
-    webhook = Webhook(ours.sign(BODY, "order.paid", now_ms=NOW_MS), BODY)
+    body, topic = (CALL, "track:Order Completed") if name == "segment" else (BODY, "order.paid")
+    webhook = Webhook(ours.sign(body, topic, now_ms=NOW_MS), body)
     assert all(name == name.lower() for name in webhook.headers)
 
     received = ours.receive(webhook, now_ms=NOW_MS + 1000)
-    assert (received.topic, received.body) == ("order.paid", BODY)
+    assert (received.topic, received.body) == (topic, body)
     assert ours.receive(webhook, now_ms=NOW_MS).delivery_key == received.delivery_key
     with pytest.raises(Refused, match="signature_mismatch"):
         anothers.receive(webhook, now_ms=NOW_MS)
@@ -97,6 +121,9 @@ def test_any_text_is_signed(text: str, now_ms: int) -> None:
         (packaged("stripe"), "no secret"),
         (packaged("standard-webhooks", secret=WHPK), "not a secret"),
         (packaged("swell"), "no secret"),
+        (woocommerce(), "no secret"),
+        (bigcommerce(), "no secret"),
+        (segment(write_key="k"), "tracking API"),
     ],
 )
 def test_what_cannot_be_signed_says_why(source: Source, why: str) -> None:

@@ -220,13 +220,13 @@ class SqliteJournal:
         return await self._stages.read(standing.stage_sources)
 
     async def arrivals(self, source: str, *, window_ms: int) -> Arrivals:
-        return await self._lookups.read(lambda db: arrivals.arrivals(db, source, window_ms))
+        return await self._stages.read(lambda db: arrivals.arrivals(db, source, window_ms))
 
     async def count_arrivals(self, source: str, *, since_ms: int) -> int:
         return await self._lookups.read(lambda db: arrivals.count_arrivals(db, source, since_ms))
 
     async def refusals(self, source: str) -> Sequence[Refusals]:
-        return await self._lookups.read(lambda db: arrivals.refusals(db, source))
+        return await self._stages.read(lambda db: arrivals.refusals(db, source))
 
     async def changed(self) -> bool:
         return await self._writer.changed()
