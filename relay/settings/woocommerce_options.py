@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
-from relay.settings.values import IN_TEMPLATES, Options, Secrets, TopicChoice
+from relay.settings.values import IN_TEMPLATES, Options, Seconds, Secrets, TopicChoice, WebAddress
 
 
 def _day(text: str) -> str:
@@ -22,6 +22,14 @@ def _day(text: str) -> str:
 
 Day = Annotated[str, AfterValidator(_day)]
 SettlingSeconds = Annotated[int, Field(ge=0, le=86_400)]
+
+
+class WooCommerceCommerceOptions(Options):
+    base_url: WebAddress = Field(description="The shop's address, for example https://shop.example.com; with HTTPS.")
+    consumer_key: str = Field(description="Consumer key of the REST API, `ck_…`, that may read.")
+    consumer_secret: SecretStr = Field(description="Its consumer secret, `cs_…`.")
+    timeout_s: Seconds = Field(10.0, description="Longest wait for one answer.")
+    requests_per_second: Seconds = Field(5.0, description="Most requests a second.")
 
 
 class WooCommerceTrackingOptions(Options):
@@ -85,4 +93,7 @@ class WooCommerceOptions(Options):
     )
     tracking: WooCommerceTrackingOptions = Field(
         default_factory=WooCommerceTrackingOptions, description="Tracked events."
+    )
+    commerce: WooCommerceCommerceOptions | None = Field(
+        None, description="To know what was refunded and when, and for `relay pull` and `relay reconcile`."
     )

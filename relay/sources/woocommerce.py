@@ -7,6 +7,7 @@ in headers, which are believed when the body is genuine.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import html
 import re
@@ -28,11 +29,14 @@ TOPIC = "x-wc-webhook-topic"
 SITE = "x-wc-webhook-source"
 WEBHOOK_ID = "x-wc-webhook-id"
 DELIVERY_ID = "x-wc-webhook-delivery-id"
+API = "/wp-json/wc/v3"
+REFUNDS = "refunds"
 KEPT_HEADERS = (
     *("content-type", "user-agent", "x-request-id"),
     *(TOPIC, SITE, WEBHOOK_ID, DELIVERY_ID, "x-wc-webhook-resource", "x-wc-webhook-event"),
 )
 
+_WHOLE = re.compile(r"[0-9]+")
 _PING = re.compile(rb"webhook_id=[0-9]{1,20}")
 # What wp_specialchars_decode knows with ENT_QUOTES; its names are in lower case, its numbers may begin with zeros.
 _ENTITY = re.compile(r"&(?:(quot|lt|gt|amp)|#0*(3[489]|6[02])|#[xX]0*(2[267]));")
@@ -50,6 +54,7 @@ class WooCommerce(Source):
         typed = [secret.get_secret_value() for secret in options.secret if secret]
         self._secrets = list(dict.fromkeys(form for secret in typed for form in (secret, decoded(secret)) if form))
         self._open = options.open
+        self._commerce = options.commerce
 
     def receive(self, webhook: Webhook, *, now_ms: int) -> Received:
         """See `relay.sources.contract.Source`. No header but the signature is read before it has matched."""
@@ -89,21 +94,39 @@ class WooCommerce(Source):
         return Webhook(redaction.quarantine_headers(webhook.headers, (), (SIGNATURE,)), webhook.body)
 
     def documents(self, event: Event, fetched: Mapping[str, Any]) -> Sequence[JsonObject]:
-        """One: the resource, names of lines without HTML entities; ``site`` is the shop's address unless it has one."""
+        """One: the resource, its refunds whole if they were fetched, names of lines without HTML entities.
+
+        ``site`` is the shop's address unless the resource has one.
+        """
         resource = json_text.parse_exact(event.body)
         if not isinstance(resource, dict):
             raise ValueError("the stored body is not a JSON object")  # noqa: TRY004 - the contract's error
         if len(resource) == 1 and isinstance(next(iter(resource.values())), dict):
             raise ValueError(f"the body is that of an older API ({next(iter(resource))!r:.40}): set the webhook to v3")
-        lines = resource.get("line_items")
-        if isinstance(lines, list):
-            resource = {**resource, "line_items": [_readable(line) for line in lines]}
+        refunds = _refunds(resource.get("refunds"), fetched.get(REFUNDS))
+        resource = _readable({**resource, "refunds": refunds} if refunds else resource)
         site = text(at(orjson.loads(event.headers), SITE))
         return [{"site": site.partition("://")[2].rstrip("/") or site, **resource} if site else resource]
 
     def lookups(self, event: Event) -> Sequence[Lookup]:
-        """None: the body is whole."""
-        return ()
+        """For an order with refunds, of which it tells the amounts and no more: what came back, and when.
+
+        Optional, since an order that is gone by now has none.
+        """
+        try:
+            order = json_text.parse_exact(event.body)
+        except ValueError:
+            # Rendering meets the same error, and says so.
+            return ()
+        identifier = text(at(order, "id")) or ""
+        if event.topic.partition(".")[0] != "order" or not at(order, "refunds") or not _WHOLE.fullmatch(identifier):
+            return ()
+        return (Lookup(REFUNDS, f"{API}/orders/{identifier}/refunds?per_page=100", optional=True),)
+
+    def historic(self, topic: str | None, document: JsonObject) -> Webhook:
+        """The topic and the shop's address are in headers; the latter as the commerce connection has it."""
+        said = {TOPIC: topic, SITE: self._commerce.base_url if self._commerce else None}
+        return Webhook({name: value for name, value in said.items() if value}, orjson.dumps(document))
 
     def keys(self, document: JsonObject) -> Sequence[str]:
         """Ids of the resource and of the customer; the order's number; e-mail addresses."""
@@ -119,7 +142,12 @@ class WooCommerce(Source):
         return list(dict.fromkeys(found))
 
     def credentials(self) -> Credentials | None:
-        return None
+        """Basic, which WooCommerce takes over HTTPS only."""
+        if self._commerce is None:
+            return None
+        pair = f"{self._commerce.consumer_key}:{self._commerce.consumer_secret.get_secret_value()}"
+        basic = base64.b64encode(pair.encode()).decode()
+        return Credentials(headers={"Authorization": f"Basic {basic}"}, probe_path=f"{API}/orders?per_page=1")
 
     def _verify(self, webhook: Webhook) -> None:
         presented = webhook.headers.get(SIGNATURE, "").strip()
@@ -181,7 +209,22 @@ def _occurred_at_ms(resource: JsonObject) -> int | None:
     return None
 
 
-def _readable(line: Any) -> Any:
+def _refunds(refunds: Any, fetched: Any) -> list[Any]:
+    """Of an order, with what the fetched resources of the same ids have beside."""
+    whole = {
+        text(at(one, "id")): one for one in (fetched if isinstance(fetched, list) else ()) if isinstance(one, dict)
+    }
+    known = refunds if isinstance(refunds, list) else ()
+    return [_readable({**whole.get(text(one.get("id")), {}), **one}) if isinstance(one, dict) else one for one in known]
+
+
+def _readable(resource: JsonObject) -> JsonObject:
+    """With the names of its lines as people read them."""
+    lines = resource.get("line_items")
+    return {**resource, "line_items": [_named(line) for line in lines]} if isinstance(lines, list) else resource
+
+
+def _named(line: Any) -> Any:
     if not isinstance(line, dict):
         return line
     names = ((name, line.get(name)) for name in ("name", "parent_name"))

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from relay.codes import CODES
 from relay.model import Quarantined, QuarantineId, Webhook
-from relay.sources.contract import Refused
+from relay.settings.woocommerce_options import WooCommerceCommerceOptions
+from relay.sources.contract import Lookup, Refused
 from relay.sources.woocommerce import WooCommerce, decoded
 from tests.sources.making import NOW_MS
 from tests.sources.shopify_making import raw, signature
@@ -282,10 +284,67 @@ def test_an_order_is_about_itself_its_customer_and_the_address() -> None:
     assert not any(one.startswith("customer:") for one in guest)
 
 
-def test_nothing_is_fetched_and_no_topic_asks_for_privacy() -> None:
-    assert shop().lookups(event(ORDER)) == ()
-    assert shop().credentials() is None
+def test_no_topic_asks_for_privacy() -> None:
     assert shop().privacy(event(ORDER)) is None
+
+
+# --- the commerce connection ----------------------------------------------------------------
+
+COMMERCE = WooCommerceCommerceOptions(
+    base_url="https://shop.example/fr", consumer_key="ck_1", consumer_secret=SecretStr("cs_2")
+)
+
+
+def test_of_refunds_what_the_order_does_not_tell_is_fetched() -> None:
+    (lookup,) = shop().lookups(event({**ORDER, "refunds": [{"id": 901, "total": "-9.00"}]}))
+    assert lookup == Lookup("refunds", f"/wp-json/wc/v3/orders/{ORDER_ID}/refunds?per_page=100", optional=True)
+
+
+@pytest.mark.parametrize(
+    ("topic", "body"),
+    [
+        ("order.updated", ORDER),
+        ("order.updated", {**ORDER, "refunds": []}),
+        ("order.updated", {"refunds": [{"id": 1}]}),
+        ("order.updated", {"id": "../customers", "refunds": [{"id": 1}]}),
+        ("order.updated", b"{"),
+        ("order.updated", b"[]"),
+        ("coupon.updated", {"id": 1, "refunds": [{"id": 1}]}),
+    ],
+)
+def test_nothing_else_is_fetched(topic: str, body: object) -> None:
+    assert shop().lookups(event(body, topic)) == ()
+
+
+@pytest.mark.parametrize("fetched", [None, [], {}, [5, {"id": 902}], "x"])
+def test_a_refund_that_was_not_fetched_stays_as_it_is(fetched: object) -> None:
+    body = {**ORDER, "refunds": [{"id": 901, "total": "-9.00"}, 7]}
+    (found,) = shop().documents(event(body), {"refunds": fetched})
+    assert found["refunds"] == body["refunds"]
+
+
+def test_a_fetched_refund_is_joined_by_its_id() -> None:
+    body = {**ORDER, "refunds": [{"id": 901, "total": "-9.00"}]}
+    fetched = [{"id": 900, "reason": "other"}, {"id": "901", "amount": "9.00", "line_items": [{"name": "A &amp; B"}]}]
+    (found,) = shop().documents(event(body), {"refunds": fetched})
+    assert found["refunds"] == [{"id": 901, "total": "-9.00", "amount": "9.00", "line_items": [{"name": "A & B"}]}]
+
+
+def test_the_connection_signs_in_by_key_and_secret() -> None:
+    credentials = shop(commerce=COMMERCE).credentials()
+    assert credentials is not None
+    assert credentials.headers == {"Authorization": "Basic Y2tfMTpjc18y"}
+    assert "cs_2" not in repr(credentials)
+    assert shop().credentials() is None
+
+
+def test_a_past_order_is_as_its_webhook_would_have_been() -> None:
+    source = shop(commerce=COMMERCE, open=True)
+    received = source.receive(source.historic("order.updated", ORDER), now_ms=NOW_MS)
+    assert (received.topic, received.entity) == ("order.updated", f"order:{ORDER_ID}")
+    (found,) = source.documents(event(received.body, headers=dict(received.headers)), {})
+    assert found == {**ORDER, "site": "shop.example/fr"}
+    assert shop().historic(None, ORDER).headers == {}
 
 
 # --- anything at all ------------------------------------------------------------------------
@@ -295,7 +354,7 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-names = ("id", "number", "email", "customer_id", "billing", "line_items", "date_modified_gmt", "site", "order")
+names = ("id", "number", "email", "customer_id", "billing", "line_items", "date_modified_gmt", "site", "refunds")
 resources = st.fixed_dictionaries({}, optional=dict.fromkeys(names, anything)) | st.fixed_dictionaries(
     {
         "billing": st.fixed_dictionaries({}, optional={"email": anything}),
@@ -307,14 +366,14 @@ topics = st.sampled_from(["order.updated", "order.deleted", "customer.created", 
 headers = st.dictionaries(st.sampled_from([*HEADERS, "content-type", "x-request-id"]), st.text(st.characters()))
 
 
-@given(body=bodies, headers=headers, topic=topics, signed=st.booleans())
-@example(body=b'{"id":' + b"9" * 5_000 + b"}", headers={}, topic="order.updated", signed=True)
-@example(body=b'{"billing":' * 235 + b"1" + b"}" * 235, headers={}, topic="order.updated", signed=True)
-@example(body=b"{}", headers={"x-wc-webhook-source": "\ud800"}, topic="order.updated", signed=True)
-@example(body=b"{}", headers={"x-wc-webhook-source": "https://"}, topic="order.updated", signed=True)
-@example(body=b"webhook_id=142", headers={}, topic="order.updated", signed=False)
+@given(body=bodies, headers=headers, topic=topics, signed=st.booleans(), fetched=anything)
+@example(body=b'{"id":' + b"9" * 5_000 + b"}", headers={}, topic="order.updated", signed=True, fetched=None)
+@example(body=b'{"billing":' * 235 + b"1" + b"}" * 235, headers={}, topic="order.updated", signed=True, fetched=None)
+@example(body=b"{}", headers={"x-wc-webhook-source": "\ud800"}, topic="order.updated", signed=True, fetched=None)
+@example(body=b"{}", headers={"x-wc-webhook-source": "https://"}, topic="order.updated", signed=True, fetched=None)
+@example(body=b"webhook_id=142", headers={}, topic="order.updated", signed=False, fetched=None)
 def test_any_bytes_and_headers_are_received_or_refused(
-    body: bytes, headers: dict[str, str], topic: str, signed: bool
+    body: bytes, headers: dict[str, str], topic: str, signed: bool, fetched: object
 ) -> None:
     source = shop()
     proof = {"x-wc-webhook-signature": signature(body, SECRET)} if signed else {}
@@ -332,8 +391,9 @@ def test_any_bytes_and_headers_are_received_or_refused(
         assert told.encode()
         assert told.isprintable()
     stored = event(received.body, received.topic, dict(received.headers))
+    source.lookups(stored)
     try:
-        (found,) = source.documents(stored, {})
+        (found,) = source.documents(stored, {"refunds": fetched})
     except ValueError as error:
         assert "older API" in str(error)  # noqa: PT017
         return
