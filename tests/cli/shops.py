@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -79,6 +80,20 @@ class ShopifyOrders(Orders):
             following = urlencode({"limit": limit, "page_info": f"{since}|{until}|{at + limit}"})
             answer.headers["link"] = f'<https://elsewhere.example{request.url.path}?{following}>; rel="next"'
         return answer
+
+
+class WooCommerceOrders(Orders):
+    def answer(self, request: Request) -> Response:
+        if request.headers.get("authorization") != "Basic " + base64.b64encode(f"ck_1:{TOKEN}".encode()).decode():
+            return JSONResponse({"code": "woocommerce_rest_cannot_view"}, 401)
+        query = request.query_params
+        assert (query["orderby"], query["order"], query["dates_are_gmt"]) == ("date", "asc", "true")
+        found = [one for one in self.orders if query["after"] < one["date_created_gmt"] < query["before"]]
+        found.sort(key=lambda one: str(one["date_created_gmt"]))
+        size = int(query["per_page"])
+        assert size <= 100
+        start = (int(query["page"]) - 1) * size
+        return JSONResponse(found[start : start + size], headers={"X-WP-Total": str(len(found))})
 
 
 def _created(order: dict[str, Any]) -> str:

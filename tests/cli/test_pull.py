@@ -6,17 +6,20 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from starlette.responses import Response
 
 from relay.demo.serving import serve
 from tests.cli.running import Configured, Relay
-from tests.cli.shops import TOKEN, ElasticPathOrders, ShopifyOrders
+from tests.cli.shops import TOKEN, ElasticPathOrders, ShopifyOrders, WooCommerceOrders
 from tests.posting import post, webhook
 from tests.receiving import Receiver, refusing, take_all
 from tests.running import drained, running
+from tests.sources import woocommerce_making as woocommerce
 from tests.sources.shopify_making import ORDER, SECRET
+from tests.templates.woocommerce_making import order as woocommerce_order
 
 PULL = ("pull", "--source", "elasticpath", "--since", "2025-01-01")
 RECONCILE = ("reconcile", "--source", "elasticpath", "--since", "2025-01-01")
@@ -114,6 +117,39 @@ async def test_shopify_is_read_by_its_cursor_and_nothing_leads_elsewhere(relay: 
             await drained(served)
     assert sorted(receiver.orders) == [str(9_000_000_000_000_000_000 + n) for n in range(58)]
     assert [path.partition("?")[0] for path in shop.asked] == ["/admin/api/2026-10/orders.json"] * 2
+
+
+async def test_woocommerce_is_read_by_page_and_counts_beside_its_webhooks(relay: Relay, configured: Configured) -> None:
+    def sold(n: int, **more: Any) -> dict[str, Any]:
+        made = f"2025-03-01T00:{n:02d}:00"
+        times = {"date_created_gmt": made, "date_modified_gmt": made, "date_paid_gmt": made}
+        return woocommerce_order(id=n, **times, **more)
+
+    shop = WooCommerceOrders([sold(n) for n in range(1, 57)] + [sold(57, status="pending"), sold(58, status="trash")])
+    receiver = Receiver()
+    more = {
+        "SOURCES__LOOM__PLATFORM": "woocommerce",
+        "SOURCES__LOOM__SECRET": woocommerce.SECRET,
+        "SOURCES__LOOM__COMMERCE__CONSUMER_KEY": "ck_1",
+        "SOURCES__LOOM__COMMERCE__CONSUMER_SECRET": TOKEN,
+        "SOURCES__LOOM__COMMERCE__REQUESTS_PER_SECOND": "1000",
+    }
+    async with serve(shop) as api, serve(receiver) as host:
+        more["SOURCES__LOOM__COMMERCE__BASE_URL"] = api
+        async with running(configured(host, more=more)) as served:
+            came = woocommerce.webhook(sold(3))
+            async with httpx.AsyncClient(base_url=served.url) as client:
+                await client.post("/webhooks/loom", content=came.body, headers=dict(came.headers))
+            await drained(served)
+            since = ("--source", "loom", "--since", "2025-01-01", "--json")
+            ran = (await asyncio.to_thread(relay, "pull", *since, "--rate", "5000", "--run")).json
+            assert (ran["rows"], ran["appended"], ran["rejected"]) == (58, 56, 0)
+            await drained(served)
+            reconciled = (await asyncio.to_thread(relay, "reconcile", *since)).json
+    completed = [call for call in receiver.stored if call["event"] == "Order Completed"]
+    assert sorted(call["properties"]["order_id"] for call in completed) == sorted(str(n) for n in range(1, 57))
+    assert {call["timestamp"][:10] for call in completed} == {"2025-03-01"}
+    assert reconciled["differences"] == []
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from relay.app import Relay, existing_journal, now_ms
 from relay.demo.serving import serve
-from relay.model import EventId, Selection, Webhook
+from relay.model import EventId, Selection, Webhook, subject
+from relay.pipeline.privacy import find
 from relay.pipeline.replay import replay
+from relay.renderer import build_sources
 from relay.settings.loading import load
+from tests.pipeline.commerce import commerce
 from tests.receiving import Receiver
 from tests.running import DEADLINE_S, configuration, drained, running
 from tests.sources import woocommerce_making as shop
-from tests.templates.woocommerce_making import CHANGED, order, refund, unpaid
+from tests.templates.woocommerce_making import CHANGED, line, order, refund, unpaid
 
 # As it stands in WooCommerce's form after WordPress has escaped it; the shop signs with what it was.
 TYPED, SIGNS_WITH = "quay&amp;loom-3391", "quay&loom-3391"
@@ -156,3 +161,55 @@ async def test_a_forgery_is_refused_and_kept_apart(tmp_path: Path) -> None:
     assert (status, unsigned) == (401, 401)
     assert sorted(one.code for one in kept) == ["signature_mismatch", "signature_missing"]
     assert receiver.stored == []
+
+
+async def test_refunds_are_told_with_their_lines_and_at_their_time(tmp_path: Path) -> None:
+    """By the shop's API, of which a replay needs nothing."""
+    path = f"/wp-json/wc/v3/orders/{shop.ORDER_ID}/refunds?per_page=100"
+    whole = {
+        "id": 901,
+        "amount": "9.00",
+        "date_created_gmt": "2026-03-17T07:59:58",
+        "line_items": [line("MUG", "-20.00", -1)],
+    }
+    came = shop.webhook(order(date_modified_gmt="2026-03-17T08:00:00", refunds=[refund(901, "-9.00")]), SIGNS_WITH)
+    receiver = Receiver()
+    async with serve(receiver) as url, commerce() as api:
+        basic = base64.b64encode(b"ck_1:cs_2").decode()
+        api.tokens.add(f"Basic {basic}")
+        api.documents[path] = [whole]
+        keys = {"BASE_URL": api.url, "CONSUMER_KEY": "ck_1", "CONSUMER_SECRET": "cs_2"}
+        environ = environment(tmp_path, url) | {
+            f"RELAY_SOURCES__SHOP__COMMERCE__{name}": value for name, value in keys.items()
+        }
+        async with running(environ) as relay:
+            assert (await post(relay, came))[0] == 200
+            await drained(relay)
+        api.documents.clear()
+        async with existing_journal(load(None, environ)) as journal:
+            assert [n async for n in replay(journal, Selection(source="shop"), now_ms())] == [1]
+        async with running(environ) as relay:
+            await drained(relay)
+
+    assert [call["event"] for call in receiver.stored] == ["Order Completed", "Order Refunded"]
+    assert api.asked == [path]
+    refunded = receiver.stored[1]
+    assert refunded["timestamp"].startswith("2026-03-17T07:59:58")
+    (product,) = refunded["properties"]["products"]
+    assert (product["sku"], product["price"], product["quantity"]) == ("MUG", 20, 1)
+    assert refunded["properties"]["total"] == 9
+
+
+@pytest.mark.parametrize(
+    "about", [subject("customer", str(shop.CUSTOMER_ID)), subject("email", "grace@example.org"), subject("order", "7")]
+)
+async def test_what_is_kept_of_a_person_is_found(tmp_path: Path, about: str) -> None:
+    receiver = Receiver()
+    async with serve(receiver) as url, running(environment(tmp_path, url)) as relay:
+        _, hers = await post(relay, shop.webhook(order(id=7), SIGNS_WITH))
+        await post(relay, shop.webhook(order(id=shop.CUSTOMER_ID, customer_id=7, billing={}), SIGNS_WITH))
+        await drained(relay)
+        source = build_sources(load(None, environment(tmp_path, url)).options)["shop"]
+        concerned = await find(relay.journal, "shop", source, [about])
+
+    assert [str(event_id) for event_id in concerned.event_ids] == [hers["event"]]
