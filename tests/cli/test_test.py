@@ -35,7 +35,7 @@ EXPECTED = {
     "properties": {"id": "o-1"},
     "timestamp": "2026-01-01T00:00:00.000Z",
 }
-PACKAGED = len(list((packaged_templates() / "sources").glob("*/cases/*/*.json")))
+PACKAGED = len(list(packaged_templates().glob("*/*/cases/*/*.json")))
 
 
 @pytest.fixture
