@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import secrets
 import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,10 @@ from relay.destinations import build_destination
 from relay.destinations.contract import Decision, RefusesLater
 from relay.http import HttpDoor
 from relay.journal.protocol import Journal
-from relay.journal.sqlite import SqliteJournal
 from relay.model import VerdictKind, deliver_stage, render_stage
+from relay.opening import existing_journal as existing_journal
+from relay.opening import open_journal as open_journal
+from relay.opening import verifier as verifier
 from relay.pipeline import trying
 from relay.pipeline.completing import Completer
 from relay.pipeline.deliver import Delivery, DeliveryOptions
@@ -39,7 +40,6 @@ from relay.pipeline.retention import Keep, Retention
 from relay.pipeline.source_states import SourceWatch
 from relay.pipeline.standing import Standing
 from relay.pipeline.supervising import supervise
-from relay.pipeline.verifying import KEY_BYTES, Verifier
 from relay.pipeline.wakeups import Wakeups
 from relay.pipeline.watching import watch
 from relay.renderer import Hello, build_library, build_mapper, build_sources, is_mapped, wants_earlier
@@ -60,53 +60,22 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def journal_path(loaded: Loaded) -> Path:
-    """Where the SQLite journal is. Raises RelayError for any other kind of URL."""
-    url = loaded.options.journal.url
-    if not url.startswith("sqlite:///"):
-        raise RelayError(
-            "config_invalid", f"journal.url {url.split(':', 1)[0]!r} is not supported; use sqlite:///FILE."
-        )
-    return Path(url.removeprefix("sqlite:///"))
+class Role(StrEnum):
+    """What a process does: nodes that share a journal may share the work as well."""
 
+    ALL = "all"
+    INTAKE = "intake"
+    WORKER = "worker"
 
-async def open_journal(loaded: Loaded, *, exclusive: bool, commit: Callable[[float], None] | None = None) -> Journal:
-    """The journal of the configuration; ``exclusive`` for the one process that works it."""
-    return await SqliteJournal.open(
-        journal_path(loaded), partitions=loaded.options.journal.partitions, exclusive=exclusive, observe_commit=commit
-    )
+    @property
+    def works(self) -> bool:
+        """Whether it renders, delivers and drops what is old."""
+        return self is not Role.INTAKE
 
-
-def verifier(loaded: Loaded, *, lasting: bool) -> Verifier:
-    """Of secrets in quarantine. Its key is a file beside the journal; ``lasting`` makes that if need be.
-
-    Raises RelayError when the file is not such a key.
-    """
-    path = journal_path(loaded)
-    path = path.with_name(f"{path.name}.key")
-    key = path.read_bytes() if path.exists() else secrets.token_bytes(KEY_BYTES)
-    if len(key) != KEY_BYTES:
-        raise RelayError("system_refused", f"{path} is damaged.", "Remove it; a new one is made at the next start.")
-    if lasting and not path.exists():
-        with open(os.open(made := f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(key)
-        os.replace(made, path)
-    return Verifier(key)
-
-
-@asynccontextmanager
-async def existing_journal(loaded: Loaded) -> AsyncIterator[Journal]:
-    """The journal, to look into it beside a running relay. Raises RelayError when there is none."""
-    path = journal_path(loaded)
-    if not path.exists():
-        raise RelayError(
-            "not_found", f"There is no journal at {path} yet.", "`relay serve` makes it; or see journal.url."
-        )
-    journal = await open_journal(loaded, exclusive=False)
-    try:
-        yield journal
-    finally:
-        await journal.close()
+    @property
+    def takes(self) -> bool:
+        """Whether it takes webhooks."""
+        return self is not Role.WORKER
 
 
 @dataclass
@@ -114,6 +83,7 @@ class Relay:
     """Everything a running relay consists of."""
 
     options: RelayOptions
+    role: Role
     journal: Journal
     wakeups: Wakeups
     standing: Standing
@@ -135,11 +105,12 @@ class Relay:
                 work.append(group.create_task(supervise(render_stage(name), line.run, self.wakeups)))
             for name, delivery in self.deliveries.items():
                 work.append(group.create_task(supervise(deliver_stage(name), delivery.run, self.wakeups)))
-            work.append(group.create_task(supervise("retention", self.retention.run, self.wakeups)))
             work.append(group.create_task(supervise("sources", self.source_watch.run, self.wakeups)))
-            work.append(group.create_task(supervise("templates", self.reloading.run, self.wakeups)))
+            if self.role.works:
+                work.append(group.create_task(supervise("retention", self.retention.run, self.wakeups)))
+                work.append(group.create_task(supervise("templates", self.reloading.run, self.wakeups)))
             work.append(group.create_task(watch(self.journal, self.wakeups, self.gates)))
-            logs.get("relay").info("ready", url=self.url)
+            logs.get("relay").info("ready", url=self.url, role=str(self.role))
             await signals.first.wait()
             await self._end(signals, work)
 
@@ -174,7 +145,9 @@ class Signals:
 
 
 @asynccontextmanager
-async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float = FIRST_WAIT_S) -> AsyncIterator[Relay]:
+async def build(
+    loaded: Loaded, listener: socket.socket, *, role: Role = Role.ALL, first_wait_s: float = FIRST_WAIT_S
+) -> AsyncIterator[Relay]:
     """A relay that is ready to run on ``listener``; ``first_wait_s`` is its wait after a first failure."""
     options = loaded.options
     async with AsyncExitStack() as stack:
@@ -184,12 +157,15 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
         library = build_library(loaded)
         build_mapper(options, library.snapshot)  # so that a bad condition is told now
         commits: list[Callable[[float], None]] = []
-        journal = await open_journal(loaded, exclusive=True, commit=lambda seconds: commits[0](seconds))
+        journal = await open_journal(
+            loaded, exclusive=role.works, commit=lambda seconds: commits[0](seconds), waking=wakeups
+        )
         stack.push_async_callback(journal.close)
         door = await stack.enter_async_context(HttpDoor(options.outgoing))
         renderer = RenderProcess(Hello(options, library.snapshot))
         stack.push_async_callback(renderer.close)
-        await renderer.start()
+        if role.works:
+            await renderer.start()
         render_names = sorted({*options.sources, *await journal.stage_sources()})
         stages = [*map(render_stage, render_names), *map(deliver_stage, options.destinations)]
         folder = Path(options.templates.folder)
@@ -206,7 +182,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
             return gates[name]
 
         lines: dict[str, RenderLine] = {}
-        for name in render_names:
+        for name in render_names if role.works else ():
             await journal.open_stage(render_stage(name), "beginning")
             lines[name] = RenderLine(
                 name,
@@ -220,7 +196,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
                 now_ms=now_ms,
             )
         deliveries: dict[str, Delivery] = {}
-        for name, destination in options.destinations.items():
+        for name, destination in options.destinations.items() if role.works else ():
             await journal.open_stage(deliver_stage(name), destination.start)
             built = build_destination(name, destination)
             deliveries[name] = Delivery(
@@ -249,7 +225,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
                 if isinstance(built, RefusesLater) and destination.mode == "live"
                 else None,
             )
-        intake = Intake(journal, sources, wakeups, metrics, now_ms, verifier(loaded, lasting=True))
+        intake = Intake(journal, sources, wakeups, metrics, now_ms, await verifier(loaded, journal, lasting=True))
         limits = options.retention
         keep = Keep(limits.events_days, limits.dead_days, limits.quarantine_days, limits.bodies_days)
         webhooks = Webhooks(
@@ -270,6 +246,7 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
         health = Health(standing.readiness, metrics)
         yield Relay(
             options=options,
+            role=role,
             journal=journal,
             wakeups=wakeups,
             standing=standing,
@@ -280,7 +257,9 @@ async def build(loaded: Loaded, listener: socket.socket, *, first_wait_s: float 
             reloading=reloading,
             retention=Retention(journal, keep, stages, wakeups, now_ms),
             source_watch=source_watch,
-            server=server.Server(Site(webhooks, tracking, health), listener, shutdown_s=options.server.shutdown_s),
+            server=server.Server(
+                Site(webhooks, tracking, health, takes=role.takes), listener, shutdown_s=options.server.shutdown_s
+            ),
             url=server.url(listener),
         )
 
@@ -358,13 +337,13 @@ async def send_test_record(loaded: Loaded, name: str) -> Sequence[trying.Tried]:
         )
 
 
-async def serve(loaded: Loaded, on_ready: Callable[[Relay], Any] | None = None) -> None:
+async def serve(loaded: Loaded, on_ready: Callable[[Relay], Any] | None = None, *, role: Role = Role.ALL) -> None:
     """Run until SIGTERM or SIGINT."""
     listener = server.bind(loaded.options.server.host, loaded.options.server.port)
     signals = Signals()
     signals.install()
     with listener:
-        async with build(loaded, listener) as relay:
+        async with build(loaded, listener, role=role) as relay:
             if on_ready is not None:
                 on_ready(relay)
             await relay.run(signals)

@@ -35,6 +35,16 @@ CODES: dict[str, Code] = {
     "journal_in_use": Code(
         "Another relay runs on the same SQLite journal.", "Stop it, or give this one another journal.url."
     ),
+    "journal_driver": Code("The driver of PostgreSQL is not installed.", "Install commerce-relay[postgres]."),
+    "journal_server": Code("The PostgreSQL server is too old.", "Use version 14 or later."),
+    "journal_pooled": Code(
+        "A pooler before PostgreSQL gives every transaction another session (PgBouncer: pool_mode = transaction).",
+        "Put the relay's database into session mode, or connect to the server itself.",
+    ),
+    "journal_not_empty": Code("The journal to copy into has something in it.", "Name a new file or an empty database."),
+    "journal_differs": Code(
+        "The copied journal is not the same as the original.", "Stop every relay on both, empty the copy, copy again."
+    ),
     # -- intake
     "unknown_source": Code(
         "No source of this name is configured.", "Compare the webhook URL with [sources] in relay.toml."
@@ -86,6 +96,9 @@ CODES: dict[str, Code] = {
     "source_quiet": Code(
         "Nothing has come from the source for much longer than is usual at this time.",
         "Look at the webhook in the platform: some switch one off after failures. `relay sources` tells more.",
+    ),
+    "worker_only": Code(
+        "This node only renders and delivers (--role worker).", "Send webhooks to nodes with the role intake or all."
     ),
     "stopping": Code("The relay is shutting down.", "The platform will retry."),
     # -- rendering

@@ -16,7 +16,9 @@ from relay.cli import (
     destinations,
     diff,
     init,
+    journal,
     lookup,
+    migrate,
     privacy,
     pull,
     quarantine,
@@ -53,6 +55,8 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("forget", privacy.forget),
     ("export", privacy.export),
     ("audit", privacy.audit),
+    ("migrate", migrate.migrate),
+    ("journal", journal.journal),
 )
 
 

@@ -109,20 +109,20 @@ async def sources(loaded: Loaded) -> Sequence[Finding]:
 
 async def journal(loaded: Loaded) -> Sequence[Finding]:
     """It opens, and can write and read; one that is not there yet is not made."""
-    from relay.app import existing_journal, journal_path
     from relay.journal.protocol import JournalUnavailable
+    from relay.opening import existing_journal, is_made, journal_name, sqlite_path
 
-    path = journal_path(loaded)
-    if not path.exists():
-        if os.access(path.parent, os.W_OK):
-            return [Finding("journal", "ok", f"{path} will be made by `relay serve`.")]
-        return [Finding("journal", "failed", f"{path.parent} is not there or cannot be written to.")]
+    name, path = journal_name(loaded), sqlite_path(loaded)
     try:
+        if not await is_made(loaded):
+            if path is None or os.access(path.parent, os.W_OK):
+                return [Finding("journal", "ok", f"{name} will be made by `relay serve`.")]
+            return [Finding("journal", "failed", f"{path.parent} is not there or cannot be written to.")]
         async with existing_journal(loaded) as found:
             await found.check()
     except JournalUnavailable as error:
-        return [Finding("journal", "failed", f"{path}: {error}")]
-    return [Finding("journal", "ok", f"{path} can be written and read.")]
+        return [Finding("journal", "failed", f"{name}: {error}")]
+    return [Finding("journal", "ok", f"{name} can be written and read.")]
 
 
 async def connections(loaded: Loaded) -> Sequence[Finding]:

@@ -16,6 +16,7 @@ from relay.codes import CODES, RelayError
 from relay.model import Quarantined, QuarantineId
 
 if TYPE_CHECKING:
+    from relay.journal.protocol import Journal
     from relay.pipeline.rechecking import Rechecked
 
 RECHECK = "recheck"
@@ -88,8 +89,13 @@ def _recheck(context: typer.Context, source: str | None, *, run: bool, as_json: 
     loaded = frame(context).load()
     if source is not None and source not in loaded.options.sources:
         raise RelayError("bad_argument", f"No source {source!r} is configured.")
-    sources, checked_by = build_sources(loaded.options), verifier(loaded, lasting=False)
-    told = with_journal(context, lambda journal: recheck(journal, sources, checked_by, source, run=run))
+    sources = build_sources(loaded.options)
+
+    async def work(journal: Journal) -> Rechecked:
+        checked_by = await verifier(loaded, journal, lasting=False)
+        return await recheck(journal, sources, checked_by, source, run=run)
+
+    told = with_journal(context, work)
     if as_json:
         counts = {"genuine": told.genuine, "appended": told.appended, "duplicates": told.duplicates}
         print_json({**counts, "refused": dict(told.refused)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,7 +15,13 @@ GARBAGE_THRESHOLD = 20_000
 SWITCH_INTERVAL_S = 0.0005
 
 
-def serve(context: typer.Context) -> None:
+def serve(
+    context: typer.Context,
+    role: Annotated[
+        Literal["all", "intake", "worker"],
+        typer.Option(help="Take webhooks, or render and deliver, or all; for nodes that share a journal."),
+    ] = "all",
+) -> None:
     """Run the relay. SIGTERM or Ctrl-C ends it after the work in hand; a second one at once."""
     import uvloop
 
@@ -30,7 +36,7 @@ def serve(context: typer.Context) -> None:
     # The journal's threads need the interpreter often and for short; at Python's 5 ms they would wait for it.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(app.serve(loaded))
+        runner.run(app.serve(loaded, role=app.Role(role)))
 
 
 def demo(

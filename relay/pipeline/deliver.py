@@ -15,7 +15,7 @@ from typing import Protocol
 
 from relay import logs
 from relay.destinations.contract import Answer, Decision, Destination, Record, Request
-from relay.journal.protocol import CursorMoved, Journal, JournalUnavailable
+from relay.journal.protocol import Claim, CursorMoved, Journal, JournalUnavailable
 from relay.model import (
     Call,
     CallBatch,
@@ -77,6 +77,7 @@ class Line:
     """Of the calls behind the cursor, so that a try again maps nothing again."""
     generation: int = -1
     """Of the templates that made ``mapped``."""
+    claim: Claim | None = None
 
 
 class Delivery:
@@ -134,7 +135,13 @@ class Delivery:
         while not self._wakeups.stopping:
             flag.clear()
             try:
-                if not await self._work(partition, line):
+                async with self._journal.claim(deliver_stage(self.name), partition) as claim:
+                    line.claim = claim
+                    worked = claim.held and await self._work(partition, line)
+                    # What another node would send again, having no memory of it, this one ends.
+                    while worked and line.progress.call is not None and claim.held and not self._wakeups.stopping:
+                        worked = await self._work(partition, line)
+                if not worked:
                     await flag.wait()
             except Stopping:
                 return
@@ -248,13 +255,17 @@ class Delivery:
                 stage, first.moved_to, second, line
             )
         if kind in (VerdictKind.RETRY, VerdictKind.MISCONFIGURED):
-            return await self._failed(stage, position, planned, decision, attempt, token, line.suspicion)
+            given_up = await self._failed(stage, position, planned, decision, attempt, token, line.suspicion)
+            if given_up:
+                line.progress.forget()
+            return given_up
         await self.gate.opened(token)
         line.suspicion.cleared()
         ended = OutcomeKind.DEAD
         if kind is VerdictKind.DELIVERED:
             ended = OutcomeKind.DELIVERED if self._options.live else OutcomeKind.SKIPPED
         await self._end(stage, position, planned, ended, decision, attempt)
+        line.progress.forget()
         return True
 
     async def _failed(
@@ -299,6 +310,8 @@ class Delivery:
             started_at_ms = self._now_ms()
             if waits or started_at_ms - asked_at_ms > STALE_MS:
                 await self._still_wanted(stage, planned)
+            if line.claim is not None and not line.claim.held:
+                raise CursorMoved(f"{stage.name}/{stage.partition} may be another node's by now")
             request = self._destination.request(records, now_ms=started_at_ms, failures=self.gate.state.failures)
             answer = await self._door.send(request, timeout_s=self._options.timeout_s) if self._options.live else None
             ended_at_ms = self._now_ms()

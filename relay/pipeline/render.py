@@ -120,7 +120,9 @@ class RenderLine:
         while not self._wakeups.stopping:
             flag.clear()
             try:
-                if not await self._work(partition):
+                async with self._journal.claim(render_stage(self._name), partition) as claim:
+                    worked = claim.held and await self._work(partition)
+                if not worked:
                     await flag.wait()
             except Stopping:
                 return

@@ -54,6 +54,11 @@ class Progress:
             self.taken.clear()
         self.taken.add(_bodies(records))
 
+    def forget(self) -> None:
+        """The call has ended."""
+        self.call = None
+        self.taken.clear()
+
     def holds(self, call: Call, records: Sequence[Record]) -> bool:
         return call.id == self.call and _bodies(records) in self.taken
 

@@ -18,6 +18,7 @@ ENV_PREFIX = "RELAY_"
 MASK = "****"
 
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
+_URL_PARAMETER = re.compile(r"(?<=[?&])((?:ssl)?password=)([^&\s]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def shown(value: Any) -> Any:
 
 
 def mask_url(text: str) -> str:
-    return _URL_PASSWORD.sub(f"{MASK}@", text)
+    return _URL_PARAMETER.sub(rf"\g<1>{MASK}", _URL_PASSWORD.sub(f"{MASK}@", text))
 
 
 def secrets_of(options: BaseModel) -> list[str]:
@@ -110,6 +111,7 @@ def secrets_of(options: BaseModel) -> list[str]:
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, SecretStr):
                 found.append(item.get_secret_value())
-            elif isinstance(item, str) and (credentials := _URL_PASSWORD.search(item)):
-                found.append(credentials[0][:-1].rpartition(":")[2])
+            elif isinstance(item, str):
+                found += [one[:-1].rpartition(":")[2] for one in _URL_PASSWORD.findall(item)]
+                found += [password for _, password in _URL_PARAMETER.findall(item)]
     return found

@@ -190,10 +190,11 @@ def _keeping_ids(options: RelayOptions) -> RelayOptions:
 def _whole_paths(options: RelayOptions, base: Path) -> RelayOptions:
     url = options.journal.url
     file = url.removeprefix(_SQLITE)
-    whole = {
-        "templates": options.templates.model_copy(update={"folder": str(base / options.templates.folder)}),
-        "journal": options.journal.model_copy(update={"url": f"{_SQLITE}{base / file}"}),
+    whole: dict[str, Any] = {
+        "templates": options.templates.model_copy(update={"folder": str(base / options.templates.folder)})
     }
+    if url.startswith(_SQLITE):
+        whole["journal"] = options.journal.model_copy(update={"url": f"{_SQLITE}{base / file}"})
     if options.outgoing.ca_file is not None:
         whole["outgoing"] = options.outgoing.model_copy(update={"ca_file": str(base / options.outgoing.ca_file)})
     return options.model_copy(update=whole)

@@ -86,10 +86,13 @@ class TemplateOptions(Options):
 class JournalOptions(Options):
     url: Annotated[str, AfterValidator(journal_url)] = Field(
         "sqlite:///relay.db",
-        description="`sqlite:///FILE` (relative to the configuration file; four slashes for an absolute path).",
+        description="`sqlite:///FILE` (relative to the configuration file; four slashes for an absolute path), or `postgresql://…` for several nodes.",
     )
     partitions: int = Field(
         8, ge=1, le=64, description="Lines that work beside each other; fixed when the journal is made."
+    )
+    connections: int = Field(
+        8, ge=2, le=64, description="Most connections to PostgreSQL for the work; a node opens five more."
     )
 
 

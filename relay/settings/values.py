@@ -68,10 +68,13 @@ def paths(texts: list[str]) -> list[str]:
 
 
 def journal_url(url: str) -> str:
-    """Only SQLite for now; a file name must follow."""
-    if not url.startswith("sqlite:///") or url.rstrip("/") == "sqlite:":
-        raise ValueError("sqlite:///FILE")
-    return url
+    """A file name must follow ``sqlite:///``; for PostgreSQL, what libpq takes (its manual, 32.1.1.2)."""
+    scheme, _, rest = url.partition("://")
+    if (scheme == "sqlite" and rest.strip("/") and rest.startswith("/")) or (
+        scheme in ("postgresql", "postgres") and not any(c.isspace() for c in url)
+    ):
+        return url
+    raise ValueError("sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
 
 
 Secrets = Annotated[list[SecretStr], BeforeValidator(one_or_many)]

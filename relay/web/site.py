@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from relay.web.health import Health
 from relay.web.tracking import TrackingApi
-from relay.web.webhooks import Webhooks
+from relay.web.webhooks import Webhooks, unavailable
 
 WEBHOOKS = "/webhooks/"
 TRACKING = "/v1/"
@@ -20,10 +20,11 @@ class Site:
     """The ASGI application.
 
     Webhooks and tracked calls go straight to their endpoints: Starlette's routing and middleware would cost them as
-    much as reading and checking them does.
+    much as reading and checking them does. With ``takes`` off both are answered 503.
     """
 
-    def __init__(self, webhooks: Webhooks, tracking: TrackingApi, health: Health) -> None:
+    def __init__(self, webhooks: Webhooks, tracking: TrackingApi, health: Health, *, takes: bool = True) -> None:
+        self._takes = takes
         self._webhooks = webhooks
         self._tracking = tracking
         self._starlette = Starlette(
@@ -37,7 +38,9 @@ class Site:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(WEBHOOKS):
+        if scope["type"] == "http" and not self._takes and scope["path"].startswith((WEBHOOKS, TRACKING)):
+            await unavailable("worker_only")(scope, receive, send)
+        elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(WEBHOOKS):
             source = scope["path"].removeprefix(WEBHOOKS)
             response = await self._webhooks.post(source, Request(scope, receive))
             await response(scope, receive, send)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from relay.app import Relay, now_ms, verifier
+from relay.app import Relay, existing_journal, now_ms, verifier
 from relay.codes import RelayError
 from relay.model import Quarantined, QuarantineId, Selection
 from relay.pipeline.rechecking import Rechecked, recheck
@@ -36,7 +36,7 @@ async def refused(relay: Relay, source: str, body: bytes, headers: dict[str, str
 async def rechecked(relay: Relay, settings: dict[str, str], source: str | None = None, *, run: bool) -> Rechecked:
     loaded = load(None, settings)
     sources = build_sources(loaded.options)
-    return await recheck(relay.journal, sources, verifier(loaded, lasting=False), source, run=run)
+    return await recheck(relay.journal, sources, await verifier(loaded, relay.journal, lasting=False), source, run=run)
 
 
 async def test_let_in_once_in_order_and_with_their_times(tmp_path: Path) -> None:
@@ -87,7 +87,9 @@ async def test_the_secret_is_in_no_file_but_can_be_recognised(tmp_path: Path) ->
     key = tmp_path / "relay.db.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert key.read_bytes() not in (tmp_path / "relay.db").read_bytes()
-    same, lost = verifier(load(None, environ(tmp_path)), lasting=True), Verifier(b"k" * KEY_BYTES)
+    loaded, lost = load(None, environ(tmp_path)), Verifier(b"k" * KEY_BYTES)
+    async with existing_journal(loaded) as journal:
+        same = await verifier(loaded, journal, lasting=True)
     assert same.was_presented(item)(SECRET)
     assert not same.was_presented(item)(SECRET + "x")
     assert not lost.was_presented(item)(SECRET)
@@ -103,7 +105,8 @@ def test_no_secret_is_like_none() -> None:
     assert made.of("shop", "s") != made.of("other", "s")
 
 
-def test_a_damaged_key_is_told(tmp_path: Path) -> None:
+async def test_a_damaged_key_is_told(tmp_path: Path) -> None:
     (tmp_path / "relay.db.key").write_bytes(b"short")
     with pytest.raises(RelayError, match="damaged"):
-        verifier(load(None, environ(tmp_path)), lasting=True)
+        async with running(environ(tmp_path)):
+            pytest.fail("it started")

@@ -15,7 +15,7 @@ from relay.journal.postgres.connecting import ANSWER_S, LOOKUP_S, settings_of, s
 from relay.journal.postgres.horizon import Bounds, Horizon
 from relay.journal.postgres.keys import Keys
 from relay.journal.postgres.notices import Notices
-from relay.journal.postgres.pools import Pool
+from relay.journal.postgres.pools import Pool, row
 from relay.journal.postgres.retention import BodyRetention, Retention
 from relay.journal.postgres.schema import Prepared, prepare
 from relay.journal.postgres.writer import Writer
@@ -354,6 +354,14 @@ class PostgresJournal:
     async def check(self) -> None:
         async with self._stages.connection() as db:
             await db.execute("update meta set value = (value::bigint + 1)::text where name = 'checks'")
+
+    async def noted(self, name: str, value: str | None) -> str | None:
+        """What is kept under a name for all nodes; ``value`` is kept when nothing was."""
+        async with self._stages.connection() as db:
+            if value is not None:
+                await db.execute("insert into meta values (%s, %s) on conflict do nothing", (name, value))
+            found = await row(db, "select value from meta where name = %s", (name,))
+        return str(found[0]) if found else None
 
     async def close(self) -> None:
         """Finish what waits. Gives up on what does not end within seconds."""

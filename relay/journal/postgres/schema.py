@@ -12,6 +12,7 @@ from relay.journal.postgres.keys import Keys, Kind
 from relay.journal.postgres.pools import row, rows
 
 _OLDEST_SERVER = 140_000
+_LONGEST_MIGRATION = "30min"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,11 @@ async def prepare(where: str, settings: str, partitions: int) -> Prepared:
         raise
 
 
-async def pending(where: str, settings: str) -> list[Step]:
-    """What `prepare` would do. Raises as it does."""
+async def steps_done(where: str, settings: str) -> int:
+    """How many migrations were done; 0 when there is no journal. Raises as `prepare` does."""
     try:
         async with await connect(settings) as connection:
-            return migrations()[await version(connection, where) :]
+            return await version(connection, where)
     except Exception as error:
         if is_trouble(error):
             raise unavailable(where, error) from error
@@ -83,19 +84,24 @@ async def version(connection: Connection, where: str) -> int:
 
 
 async def _migrate(connection: Connection, where: str, partitions: int) -> None:
-    async with connection.transaction():
-        schema = await row(connection, "select current_schema()")
-        lock = Keys(str(schema)).prefix(Kind.MIGRATE)
-        await connection.execute("select pg_advisory_xact_lock(%s)", (lock,))
-        # Another node may have done it while this one waited.
-        for step in migrations()[await version(connection, where) :]:
-            await connection.execute(step.script.encode())
-            await connection.execute(
-                "insert into meta values ('version', %s) on conflict (name) do update set value = excluded.value",
-                (str(step.number),),
-            )
-        for name, value in (("partitions", str(partitions)), ("identity", token_hex(8)), ("checks", "0")):
-            await connection.execute("insert into meta values (%s, %s) on conflict do nothing", (name, value))
+    schema = await row(connection, "select current_schema()")
+    lock = Keys(str(schema)).prefix(Kind.MIGRATE)
+    await connection.execute(f"set lock_timeout = '{_LONGEST_MIGRATION}'".encode())
+    # Before the transaction: one that began earlier might not see the tables that another node made meanwhile.
+    await connection.execute("select pg_advisory_lock(%s)", (lock,))
+    try:
+        async with connection.transaction():
+            for step in migrations()[await version(connection, where) :]:
+                await connection.execute(step.script.encode())
+                await connection.execute(
+                    "insert into meta values ('version', %s) on conflict (name) do update set value = excluded.value",
+                    (str(step.number),),
+                )
+            for name, value in (("partitions", str(partitions)), ("identity", token_hex(8)), ("checks", "0")):
+                await connection.execute("insert into meta values (%s, %s) on conflict do nothing", (name, value))
+    finally:
+        if not connection.closed:
+            await connection.execute("select pg_advisory_unlock(%s)", (lock,))
 
 
 async def _prepared(connection: Connection) -> Prepared:

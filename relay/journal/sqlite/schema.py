@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
 from relay.codes import RelayError
 from relay.journal.sqlite import connecting
-from relay.journal.sqlite.connecting import open_writer, unavailable
+from relay.journal.sqlite.connecting import open_reader, open_writer, unavailable
 
 
 def migrations() -> list[str]:
@@ -37,13 +38,25 @@ def prepare(path: Path, partitions: int) -> int:
         raise unavailable(path, error) from error
 
 
+def pending(path: Path) -> list[str]:
+    """The migrations that `prepare` would carry out, in a line each; the file is not touched.
+
+    Raises `RelayError` ``journal_newer``, and `JournalUnavailable`.
+    """
+    try:
+        done = 0
+        if path.exists():
+            with closing(open_reader(path)) as database:
+                done = _known_version(database, path)
+        first_lines = [step.partition("\n")[0].removeprefix("--").strip() for step in migrations()]
+        return [f"{number:04} {line}" for number, line in enumerate(first_lines, start=1) if number > done]
+    except (OSError, sqlite3.Error) as error:
+        raise unavailable(path, error) from error
+
+
 def _migrate(database: sqlite3.Connection, path: Path, partitions: int) -> int:
     steps = migrations()
-    if _version(database) > len(steps):
-        raise RelayError(
-            "journal_newer",
-            f"The journal {path} has schema {_version(database)}; this relay knows {len(steps)}.",
-        )
+    _known_version(database, path)
     database.execute("pragma auto_vacuum = incremental")
     # Also for a file that is up to date: one restored from `vacuum into` has lost this mode.
     if _journal_mode(database) != "wal":
@@ -78,6 +91,13 @@ def _partitions(database: sqlite3.Connection) -> int:
 
 def _version(database: sqlite3.Connection) -> int:
     return int(database.execute("pragma user_version").fetchone()[0])
+
+
+def _known_version(database: sqlite3.Connection, path: Path) -> int:
+    version, known = _version(database), len(migrations())
+    if version > known:
+        raise RelayError("journal_newer", f"The journal {path} has schema {version}; this relay knows {known}.")
+    return version
 
 
 def statements(script: str) -> list[str]:
