@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
@@ -107,8 +108,12 @@ class Intake:
             self._observer.webhook(source, "duplicate" if answer.duplicate else "accepted")
             if not answer.duplicate:
                 self._wakeups.wake(render_stage(source), event.partition)
-        for webhook, refusal in refused:
-            await self.refuse(source, webhook, refusal)
+        try:
+            async with asyncio.TaskGroup() as group:  # so that they share a commit
+                for webhook, refusal in refused:
+                    group.create_task(self.refuse(source, webhook, refusal))
+        except* JournalUnavailable as unavailable:
+            raise unavailable.exceptions[0] from None
         return appended
 
     async def refuse(self, source: str, webhook: Webhook, refusal: Refused) -> None:

@@ -39,6 +39,10 @@ STATUS = {
 }
 """HTTP status by the code of a refusal; any other is 400."""
 
+MOST_KEPT = 100
+"""Calls of a request with an unknown key that quarantine keeps: as many as a library sends at once, and not as
+many as a stranger may."""
+
 
 class TrackingApi:
     """The tracking API of all sources of the platform `segment`, told apart by their write keys."""
@@ -107,13 +111,23 @@ class TrackingApi:
             return self._refused(name or "", refused)
         name = self._named(posted.presented)
         if name is None:
-            return self._refused("", Refused("write_key_unknown", ""))
+            return await self._turn_away(posted, headers)
         source = self._sources[name]
         if len(body) > source.max_batch_bytes:
             return self._refused(name, Refused("batch_too_large", f"{len(body)} bytes"))
         if "origin" in headers and not origins.allowed(headers["origin"], source.allowed_origins):
             return self._refused(name, Refused("page_refused", ""))
         return await self._store(name, posted, request, headers)
+
+    async def _turn_away(self, posted: Posted, headers: Mapping[str, str]) -> Response:
+        """Of one source alone it is plain that the key was meant for it, and may be one that is set later."""
+        refused = Refused("write_key_unknown", "")
+        owners = [name for name, source in self._sources.items() if source.has_write_key]
+        owner = owners[0] if len(owners) == 1 else ""
+        if owner and posted.presented and len(posted.pieces) <= MOST_KEPT:
+            source = self._sources[owner]
+            await self._intake.take_all(owner, [], source.turned_away(posted, headers, {}, refused))
+        return self._refused(owner, refused)
 
     async def _store(self, name: str, posted: Posted, request: Request, headers: Mapping[str, str]) -> Response:
         source = self._sources[name]

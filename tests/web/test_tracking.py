@@ -14,11 +14,13 @@ from typing import Any
 
 import httpx
 
-from relay.app import Relay
+from relay.app import Relay, verifier
 from relay.demo.serving import serve
 from relay.model import Selection
 from relay.pipeline.privacy import find
+from relay.pipeline.rechecking import recheck
 from relay.renderer import build_sources
+from relay.settings.loading import load
 from relay.sources.segment.requests import TYPES, basic_authorization
 from tests.logbook import Logbook
 from tests.pipeline.test_any_webhook import NASTY
@@ -147,7 +149,8 @@ async def test_bad_calls_are_kept_with_the_reason_and_the_rest_go(tmp_path: Path
 
 REFUSED: list[tuple[str, bytes, dict[str, str], int, str, bool]] = [
     ("batch", batch(call()), {}, 401, "write_key_unknown", False),
-    ("batch", batch(call(), writeKey="another"), {}, 401, "write_key_unknown", False),
+    ("batch", batch(call(), writeKey="another"), {}, 401, "write_key_unknown", True),
+    ("batch", batch(*[call()] * 101, writeKey="another"), {}, 401, "write_key_unknown", False),
     ("t", b'{"event":', {}, 400, "body_not_json", False),
     ("t", b'{"event":', BASIC, 400, "body_not_json", True),
     ("batch", b'{"batch":1}', BASIC, 400, "body_not_object", True),
@@ -283,6 +286,27 @@ async def test_sources_are_told_apart_by_their_keys(tmp_path: Path) -> None:
         await drained(relay)
         found = await relay.journal.find(Selection(), limit=9)
         assert sorted(one.source for one in found) == ["app", "store"]
+
+
+async def test_a_key_that_is_set_later_lets_in_what_it_came_with(tmp_path: Path) -> None:
+    settings = {**SETTINGS, "SOURCES__STORE__WRITE_KEY": "older"}
+    body = batch(call(writeKey=WRITE_KEY), call(messageId="m-2"), writeKey=WRITE_KEY)
+    receiver = Receiver()
+    async with serve(receiver) as url:
+        async with (
+            running(configuration(tmp_path, {"segment": url}, **settings)) as relay,
+            httpx.AsyncClient(base_url=relay.url, timeout=DEADLINE_S) as client,
+        ):
+            assert (await client.post("/v1/batch", content=body)).status_code == 401
+            kept = await relay.journal.quarantined("store", limit=9)
+            assert not [one for one in kept if WRITE_KEY.encode() in one.body or WRITE_KEY in one.headers]
+        environ = configuration(tmp_path, {"segment": url}, **SETTINGS)
+        async with running(environ) as relay:
+            sources = build_sources(relay.options)
+            told = await recheck(relay.journal, sources, verifier(load(None, environ), lasting=True), None, run=True)
+            assert (told.genuine, told.appended, told.refused) == (2, 2, {})
+            await drained(relay)
+    assert receiver.arrivals == ["m-1", "m-2"]
 
 
 async def test_many_at_once(tmp_path: Path) -> None:

@@ -53,6 +53,10 @@ class Segment(Source):
         self._max_call_bytes = options.max_call_bytes
 
     # -- the tracking API
+    @property
+    def has_write_key(self) -> bool:
+        return bool(self._write_keys)
+
     def admits(self, presented: Sequence[str]) -> bool:
         """Whether any of the keys presented is a write key of this source."""
         return any(secret_matches(key, self._write_keys) for key in presented)
@@ -65,20 +69,29 @@ class Segment(Source):
         ``context`` is what the request tells of the browser, and holds where calls do not say it themselves.
         """
         kept = redaction.chosen_headers(headers, KEPT_HEADERS, self._hidden)
-        key = next((key for key in posted.presented if self.admits([key])), "")
-        common = _with_context(posted.common, context)
-        shared = {name: orjson.loads(value) for name, value in common.items()}
+        shared = {name: orjson.loads(value) for name, value in _with_context(posted.common, context).items()}
         received: list[Received] = []
         refused: list[tuple[Webhook, Refused]] = []
-        for piece in posted.pieces:
-            body = batch_of_one(without_key(piece), common)
+        for piece, alone in zip(posted.pieces, self._alone(posted, headers, context), strict=True):
             try:
                 self._check_size(piece)
-                received.append(_received(calls.merged(piece.value, shared), kept, body, now_ms))
+                received.append(_received(calls.merged(piece.value, shared), kept, alone.body, now_ms))
             except Refused as refusal:
-                # The key that was presented makes it possible to check it again.
-                refused.append((Webhook({**headers, "authorization": basic_authorization(key)}, body), refusal))
+                refused.append((alone, refusal))
         return received, refused
+
+    def turned_away(
+        self, posted: Posted, headers: Mapping[str, str], context: Mapping[str, str], refusal: Refused
+    ) -> list[tuple[Webhook, Refused]]:
+        """The calls of a request that is not admitted, for quarantine; see `take_apart`."""
+        return [(alone, refusal) for alone in self._alone(posted, headers, context)]
+
+    def _alone(self, posted: Posted, headers: Mapping[str, str], context: Mapping[str, str]) -> Sequence[Webhook]:
+        """The requests that would have brought each call by itself, all with the one key that counts by HTTP Basic."""
+        key = next((key for key in posted.presented if self.admits([key])), "".join(posted.presented[:1]))
+        authorized = {**headers, "authorization": basic_authorization(key)}
+        common = _with_context(posted.common, context)
+        return [Webhook(authorized, batch_of_one(without_key(piece), common)) for piece in posted.pieces]
 
     def _check_size(self, piece: Piece) -> None:
         size = len(piece.text.encode())
@@ -127,8 +140,7 @@ class Segment(Source):
 
     def presented(self, webhook: Webhook) -> str:
         """The write key, which the tracking API takes instead of a signature."""
-        key = basic_key(webhook.headers.get("authorization", ""))
-        return key if key and self.admits([key]) else ""
+        return basic_key(webhook.headers.get("authorization", ""))
 
     def recheck(self, item: Quarantined, was_presented: Callable[[str], bool]) -> Received:
         """By the write key that came with it, or else by its signature."""
