@@ -87,7 +87,8 @@ async def _compare(loaded: Loaded, candidate: Path, chosen: Selection, last: int
         found = await journal.find(chosen, limit=last)
         pairs = []
         for name in sorted({summary.source for summary in found}):
-            events = await journal.events([summary.id for summary in found if summary.source == name])
+            kept = await journal.events([summary.id for summary in found if summary.source == name])
+            events = [event for event in kept if event.body]
             tasks = [Task(event, await journal.fetched(event.id)) for event in events]
             before, after = [await _rendered(renderer, name, tasks, now_ms()) for renderer in renderers]
             pairs += [(event.id, _side(old), _side(new)) for event, old, new in zip(events, before, after, strict=True)]

@@ -37,6 +37,9 @@ def make(context: typer.Context, loaded: Loaded, event_id: int, name: str | None
     told = with_journal(context, lambda journal: journal.timeline(EventId(event_id)))
     if told is None:
         raise RelayError("not_found", f"There is no event {event_id}.")
+    if not told.event.body:
+        code = "body_expired" if told.event.forgotten_at_ms is None else "forgotten"
+        raise RelayError(code, f"Event {event_id} has no body any more.")
     source = loaded.options.sources.get(told.event.source)
     if source is None:
         raise RelayError("source_removed", f"Event {event_id} is of {told.event.source!r}, which is not configured.")

@@ -91,7 +91,7 @@ def replay(
 
         sample = [*await journal.find(chosen, limit=SAMPLE)]
         found = await pipeline.originals(journal, chosen)
-        expired = await pipeline.without_body(journal, list(found))
+        expired = await pipeline.without_body(journal, found)
         if expired == len(found) > 0:
             raise RelayError("body_expired", f"{_events(expired)} cannot be replayed: {BODY_EXPIRED}")
         if not run:

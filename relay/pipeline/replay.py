@@ -6,7 +6,7 @@ ends as `duplicate` instead of being sent again, unless it is forced.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from relay.journal.protocol import Journal
@@ -27,18 +27,15 @@ async def replay(
 ) -> AsyncIterator[int]:
     """Append what the selection names, oldest first; yields the number appended so far.
 
-    An event that was replayed before is meant by its original, as long as that is kept. With
+    An event that was replayed before is meant by its original, as long as that and its body are kept. With
     ``as_rendered`` the calls are those that it made then. ``pace`` waits before so many are added.
     """
     chosen = await originals(journal, selection)
     ids = list(chosen)
     done = 0
     for start in range(0, len(ids), PAGE_EVENTS):
-        page = ids[start : start + PAGE_EVENTS]
-        events = {event.id: event for event in await journal.events(page)}
-        missing = [chosen[event_id] for event_id in page if event_id not in events]
-        events |= {event.id: event for event in await journal.events(missing)}
-        kept = [event for _, event in sorted(events.items()) if event.forgotten_at_ms is None and event.body]
+        found = await _found(journal, {event_id: chosen[event_id] for event_id in ids[start : start + PAGE_EVENTS]})
+        kept = [event for event in found if event.body]
         if kept and pace is not None:
             await pace(len(kept))
         if kept:
@@ -47,13 +44,26 @@ async def replay(
         yield done
 
 
-async def without_body(journal: Journal, event_ids: Sequence[EventId]) -> int:
-    """How many of these have outlived their body, so that `replay` leaves them out."""
-    found = 0
-    for start in range(0, len(event_ids), PAGE_EVENTS):
-        events = await journal.events(event_ids[start : start + PAGE_EVENTS])
-        found += sum(event.forgotten_at_ms is None and not event.body for event in events)
-    return found
+async def without_body(journal: Journal, chosen: Mapping[EventId, EventId]) -> int:
+    """How many of these `originals` have outlived their body, so that `replay` leaves them out."""
+    ids = list(chosen)
+    expired = 0
+    for start in range(0, len(ids), PAGE_EVENTS):
+        found = await _found(journal, {event_id: chosen[event_id] for event_id in ids[start : start + PAGE_EVENTS]})
+        expired += sum(not event.body for event in found)
+    return expired
+
+
+async def _found(journal: Journal, chosen: Mapping[EventId, EventId]) -> list[Event]:
+    """One for each, ascending, unless it was forgotten: the original, or the replay if only that has a body."""
+    events = {event.id: event for event in await journal.events(list(chosen))}
+    bodiless = {first: last for first, last in chosen.items() if first not in events or not events[first].body}
+    replays = {event.id: event for event in await journal.events(list(bodiless.values()))}
+    for first, last in bodiless.items():
+        if last in replays and (first not in events or replays[last].body):
+            events.pop(first, None)
+            events[last] = replays[last]
+    return [event for _, event in sorted(events.items()) if event.forgotten_at_ms is None]
 
 
 async def originals(journal: Journal, selection: Selection) -> Mapping[EventId, EventId]:

@@ -10,6 +10,7 @@ import pytest
 from relay.app import Relay, now_ms
 from relay.demo.serving import serve
 from relay.model import EventId, OutcomeKind, Selection, deliver_stage, render_stage
+from relay.pipeline.replay import originals, replay, without_body
 from relay.pipeline.retention import DAY_MS, Keep, Retention
 from tests.cli.running import runner
 from tests.logbook import Logbook
@@ -61,6 +62,47 @@ async def test_found_shown_and_not_replayed(
             await drained(relay)
             assert len(receiver.stored) == 3
             assert await ends(relay, young) == [(OutcomeKind.DELIVERED, "accepted")]
+
+
+async def test_a_replay_that_has_its_body_yet_is_replayed(tmp_path: Path) -> None:
+    environ = configuration(tmp_path, {"segment": "http://127.0.0.1:9"}, DESTINATIONS__SEGMENT__MODE="test")
+    async with running(environ) as relay:
+        first, second = await post(relay, [webhook("order.paid", name) for name in ("a", "b")])
+        await drained(relay)
+        in_two_days = now_ms() + 2 * DAY_MS
+        assert [done async for done in replay(relay.journal, Selection(event_ids=[first]), in_two_days)] == [1]
+        relay.wakeups.wake_all()
+        await drained(relay)
+        await two_days_later(relay)
+        assert [bool(event.body) for event in await relay.journal.events([first, second])] == [False, False]
+
+        chosen = await originals(relay.journal, Selection())
+        assert await without_body(relay.journal, chosen) == 1
+        assert [done async for done in replay(relay.journal, Selection(), in_two_days)] == [1]
+        relay.wakeups.wake_all()
+        await drained(relay)
+        (latest, *_) = await relay.journal.find(Selection(), limit=1)
+        assert (latest.replay_of, latest.outcomes) == (first, ["skipped@segment"])
+
+
+async def test_no_case_and_no_comparison_is_made_of_what_is_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = configuration(tmp_path, {"segment": "http://127.0.0.1:9"}, DESTINATIONS__SEGMENT__MODE="test")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "candidate").mkdir()
+    async with running(environ) as relay:
+        (gone,) = await post(relay, [webhook("order.paid", "a")])
+        await drained(relay)
+        await two_days_later(relay)
+        await post(relay, [webhook("order.paid", "b")])
+        await drained(relay)
+        refused = await asyncio.to_thread(runner(capsys), "test", "--new", gone, "--json")
+        assert refused.error["code"] == "body_expired"
+        compared = await asyncio.to_thread(runner(capsys), "diff", "candidate", "--json")
+        assert compared.json["events"] == 1, compared
 
 
 async def test_a_destination_that_is_new_is_told_why_it_gets_nothing(tmp_path: Path) -> None:
