@@ -42,7 +42,7 @@ class SegmentifyOptions(EveryDestinationOptions):
         description="The same for the key of the visit, `sessionId`; else it is derived from the order.",
         json_schema_extra=IN_TEMPLATES,
     )
-    max_age_s: Seconds = Field(
+    max_age_s: Annotated[float, Field(gt=0, le=3_650 * 86_400)] = Field(
         3_600.0,
         description=(
             "A call that was older than this when it came to the relay is skipped: Segmentify has no event time and"
