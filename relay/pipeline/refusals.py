@@ -26,6 +26,8 @@ REMEMBERED = 20_000
 """Records of which it is known by heart which call they came from."""
 ASKED_FOR_S = 3_600.0
 """How long after the last request the vendor is still asked: it checks in its own time."""
+SKEW_MS = 60_000
+"""How far the vendor's clock may be behind ours, and its time of refusal before our hearing of the request."""
 LOOKED_AT = 20
 """Events in the journal that may have made a record."""
 
@@ -121,7 +123,7 @@ class Refusals:
         candidates = self._sent.get(refusal.record, [])
         exact = [sent for sent in candidates if refusal.receipt and sent.receipt == refusal.receipt]
         if not exact and not refusal.receipt:
-            exact = [sent for sent in candidates if refusal.at_ms is None or sent.at_ms <= refusal.at_ms]
+            exact = [sent for sent in candidates if refusal.at_ms is None or sent.at_ms <= refusal.at_ms + SKEW_MS]
         return exact[-1].call if exact else None
 
     async def _found(self, refusal: Refusal) -> Call | None:
@@ -139,7 +141,7 @@ class Refusals:
                 for ended in timeline.outcomes
                 if ended.destination == self._name
                 and ended.kind is OutcomeKind.DELIVERED
-                and ended.at_ms <= refusal.at_ms
+                and ended.at_ms <= refusal.at_ms + SKEW_MS
             }
             for call in timeline.calls:
                 if call.id in delivered and _names(call, identifier):

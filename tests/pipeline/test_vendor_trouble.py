@@ -1,0 +1,245 @@
+"""Vendors that refuse, hang, or say no afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from relay.app import Relay
+from relay.demo.faults import Fault
+from relay.demo.ometria import OmetriaLookalike
+from relay.model import EventId, OutcomeKind, Selection
+from relay.pipeline.replay import replay
+from tests.logbook import Logbook
+from tests.pipeline.vendors import (
+    CLICK,
+    OMETRIA_KEY,
+    SECRETS,
+    SEGMENTIFY_KEY,
+    Vendors,
+    ends,
+    everything_kept,
+    sample,
+    selling,
+)
+from tests.posting import post, until
+from tests.running import drained
+
+DELIVERED = ("delivered", "accepted")
+ONE_LINE = {"JOURNAL__PARTITIONS": "1"}
+
+
+async def dead(relay: Relay) -> list[EventId]:
+    return [found.id for found in await relay.journal.find(Selection(outcome=OutcomeKind.DEAD), limit=100)]
+
+
+# --- Segmentify ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("standing", ["NO_ACCOUNT", "UNVERIFIED_ACCOUNT", "FAILED_ACCOUNT", "NO_DOMAIN_APIKEY_MATCH"])
+async def test_segmentify_waits_for_what_somebody_must_mend(tmp_path: Path, standing: str) -> None:
+    vendors = Vendors()
+    vendors.segmentify.standing[SEGMENTIFY_KEY] = standing
+    async with selling(tmp_path, vendors, "segmentify") as relay:
+        events = await post(relay, [sample("order.paid", order=f"ORD-{n}") for n in range(5)])
+        await until(lambda: relay.deliveries["segmentify"].gate.state.failures > 1)
+        assert vendors.segmentify.stored == []
+        del vendors.segmentify.standing[SEGMENTIFY_KEY]
+        await drained(relay)
+        assert [await ends(relay, event) for event in events] == [{"segmentify": DELIVERED}] * 5
+
+    assert sorted(one["orderNo"] for one in vendors.segmentify.stored) == [f"ORD-{n}" for n in range(5)]
+    assert vendors.segmentify.warnings == []
+
+
+async def test_segmentify_a_sale_that_may_count_twice_is_marked(tmp_path: Path) -> None:
+    vendors = Vendors()
+    vendors.segmentify.fault = Fault(1, accept=True, delay_s=60)
+    async with selling(tmp_path, vendors, "segmentify", DESTINATIONS__SEGMENTIFY__TIMEOUT_S="0.3") as relay:
+        lost, fine = await post(relay, [sample("order.paid"), sample("order.paid", order="ORD-2")])
+        await drained(relay)
+        told = [(await ends(relay, event))["segmentify"] for event in (lost, fine)]
+
+    assert told == [("delivered", "accepted_maybe_twice"), DELIVERED]
+    assert vendors.segmentify.warnings == ["orderNo ORD-1001 again"]
+
+
+async def test_segmentify_old_calls_are_skipped_and_waiting_ones_are_not(tmp_path: Path) -> None:
+    vendors = Vendors()
+    hour = {"DESTINATIONS__SEGMENTIFY__MAX_AGE_S": "3600"}
+    async with selling(tmp_path, vendors, "segmentify", **hour) as relay:
+        (event,) = await post(relay, [sample("order.paid")])
+        await drained(relay)
+        assert await ends(relay, event) == {"segmentify": ("skipped", "too_old")}
+
+    assert vendors.segmentify.requests == []
+
+
+async def test_segmentify_test_mode_marks_events(tmp_path: Path) -> None:
+    vendors = Vendors()
+    async with selling(tmp_path, vendors, "segmentify", DESTINATIONS__SEGMENTIFY__TEST_MODE="true") as relay:
+        await post(relay, [sample("order.paid")])
+        await drained(relay)
+
+    assert [event["testMode"] for event in vendors.segmentify.stored] == ["true"]
+
+
+async def test_test_mode_of_the_relay_shows_what_would_be_sent_without_secrets(tmp_path: Path) -> None:
+    vendors = Vendors()
+    modes = {f"DESTINATIONS__{name}__MODE": "test" for name in ("SEGMENTIFY", "EVERFLOW", "OMETRIA")}
+    async with selling(tmp_path, vendors, "segmentify", "everflow", "ometria", **modes) as relay:
+        (event,) = await post(relay, [sample("order.paid")])
+        await drained(relay)
+        assert set((await ends(relay, event)).values()) == {("skipped", "test_mode")}
+        told = await relay.journal.timeline(event)
+
+    assert told is not None
+    shown = {attempt.destination: attempt.request for attempt in told.attempts}
+    assert f"transaction_id={CLICK}" in shown["everflow"]
+    assert "verification_token=***" in shown["everflow"]
+    assert all("ORD-1001" in request for request in shown.values())
+    assert not [secret for secret in SECRETS for request in shown.values() if secret in request]
+    assert not [*vendors.segmentify.requests, *vendors.everflow.requests, *vendors.ometria.requests]
+
+
+# --- Everflow --------------------------------------------------------------------------------
+
+
+async def test_everflow_rejects_without_a_word(tmp_path: Path) -> None:
+    vendors = Vendors()
+    async with selling(tmp_path, vendors, "everflow") as relay:
+        (event,) = await post(relay, [sample("order.paid", click="f" * 32)])
+        await drained(relay)
+        assert await ends(relay, event) == {"everflow": ("dead", "call_refused")}
+
+    assert [rejection["code"] for rejection in vendors.everflow.rejections] == [12]
+
+
+async def test_everflow_no_content_may_be_set_to_mean_taken(tmp_path: Path) -> None:
+    vendors = Vendors()
+    async with selling(tmp_path, vendors, "everflow", DESTINATIONS__EVERFLOW__NO_CONTENT="accept") as relay:
+        (event,) = await post(relay, [sample("order.paid", click="f" * 32)])
+        await drained(relay)
+        assert await ends(relay, event) == {"everflow": DELIVERED}
+
+
+async def test_everflow_what_was_booked_unheard_is_not_dead(tmp_path: Path) -> None:
+    vendors = Vendors()
+    vendors.everflow.fault = Fault(1, accept=True, delay_s=60)
+    async with selling(tmp_path, vendors, "everflow", DESTINATIONS__EVERFLOW__TIMEOUT_S="0.3") as relay:
+        (event,) = await post(relay, [sample("order.paid")])
+        await drained(relay)
+        assert await ends(relay, event) == {"everflow": ("delivered", "probably_taken")}
+
+    assert len(vendors.everflow.conversions) == 1
+
+
+# --- Ometria ---------------------------------------------------------------------------------
+
+
+def without_currency(folder: Path) -> Path:
+    mapping = folder / "templates/destinations/ometria/track.jsonata"
+    mapping.parent.mkdir(parents=True)
+    mapping.write_text(
+        '{"@type": "order", "id": properties.order_id, "timestamp": "2026-03-14T09:26:53Z",'
+        ' "grand_total": properties.total, "currency": properties.order_id = "ORD-BAD" ? "Euro" : "EUR"}'
+    )
+    return folder / "templates"
+
+
+async def test_ometria_what_is_refused_later_is_dead_and_can_be_sent_again(tmp_path: Path, logbook: Logbook) -> None:
+    vendors = Vendors()
+    wrong = {"TEMPLATES__FOLDER": str(without_currency(tmp_path))}
+    async with selling(tmp_path, vendors, "ometria", **wrong) as relay:
+        good, bad = await post(relay, [sample("order.paid"), sample("order.paid", order="ORD-BAD")])
+        await drained(relay)
+        await until(lambda: logbook.having("dead"))
+        assert await dead(relay) == [bad]
+        told = await relay.journal.timeline(bad)
+        assert await ends(relay, good) == {"ometria": DELIVERED}
+    assert told is not None
+    assert [(str(end.kind), end.code, end.detail) for end in told.outcomes] == [
+        ("delivered", "accepted", ""),
+        ("dead", "refused_later", "root > currency: not a valid currency"),
+    ]
+
+    async with selling(tmp_path, vendors, "ometria", TEMPLATES__FOLDER=str(tmp_path / "none")) as relay:
+        # What is still listed after the restart is not told twice.
+        asked = len(vendors.ometria.requests)
+        await until(lambda: len(vendors.ometria.requests) > asked + 2)
+        assert len(logbook.having("dead")) == 1
+        assert logbook.having("refusal_unplaced") == []
+        async for _ in replay(relay.journal, Selection(code="refused_later"), 1_800_000_000_000):
+            pass
+        relay.wakeups.wake_all()
+        await drained(relay)
+
+    assert {order["id"] for order in vendors.ometria.records} == {"ORD-1001", "ORD-BAD"}
+
+
+async def test_ometria_a_refusal_that_names_nothing_is_a_warning(tmp_path: Path, logbook: Logbook) -> None:
+    vendors = Vendors(ometria=OmetriaLookalike([OMETRIA_KEY], says_which=False))
+    async with selling(tmp_path, vendors, "ometria", TEMPLATES__FOLDER=str(without_currency(tmp_path))) as relay:
+        (event,) = await post(relay, [sample("order.paid", order="ORD-BAD")])
+        await drained(relay)
+        await until(lambda: logbook.having("refusal_unplaced"))
+        asked = len(vendors.ometria.requests)
+        await until(lambda: len(vendors.ometria.requests) > asked + 2)
+        assert await ends(relay, event) == {"ometria": DELIVERED}
+
+    assert len(logbook.having("refusal_unplaced")) == 1
+
+
+async def test_ometria_the_rejected_of_many_is_found(tmp_path: Path) -> None:
+    vendors = Vendors()
+    mapping = tmp_path / "templates/destinations/ometria/track.jsonata"
+    mapping.parent.mkdir(parents=True)
+    mapping.write_text(
+        '{"@type": "order", "id": properties.order_id, "timestamp": "2026-03-14T09:26:53Z", "currency": "EUR",'
+        ' "grand_total": 1, "@type": properties.order_id = "ORD-3" ? "odd" : "order"}'.replace('"@type": "order", ', "")
+    )
+    vendors.ometria.fault = Fault(1, 500)
+    options = {"TEMPLATES__FOLDER": str(tmp_path / "templates"), **ONE_LINE}
+    async with selling(tmp_path, vendors, "ometria", **options) as relay:
+        events = await post(relay, [sample("order.paid", order=f"ORD-{n}") for n in range(8)])
+        await drained(relay)
+        told = [(await ends(relay, event))["ometria"] for event in events]
+
+    assert told == [("dead", "call_refused") if n == 3 else DELIVERED for n in range(8)]
+    assert len(vendors.ometria.records) == 7
+
+
+async def test_ometria_a_full_queue_slows_down_and_loses_nothing(tmp_path: Path) -> None:
+    vendors = Vendors()
+    vendors.ometria.queue_left = 0
+    async with selling(tmp_path, vendors, "ometria") as relay:
+        events = await post(relay, [sample("order.paid", order=f"ORD-{n}") for n in range(5)])
+        await until(lambda: relay.deliveries["ometria"].gate.state.failures > 1)
+        assert relay.deliveries["ometria"].gate.state.code == "rate_limited"
+        vendors.ometria.queue_left = 50_000
+        await drained(relay)
+        assert [await ends(relay, event) for event in events] == [{"ometria": DELIVERED}] * 5
+
+
+async def test_secrets_are_nowhere_whatever_fails(tmp_path: Path, logbook: Logbook) -> None:
+    """Vendors that repeat what they were sent: the URL with its key, the header."""
+    vendors = Vendors()
+    leak = " ".join(SECRETS)
+    for lookalike in (vendors.segmentify, vendors.everflow, vendors.ometria):
+        lookalike.fault = Fault(3, 500, body=f"cannot do {leak}")
+    async with selling(tmp_path, vendors, "segmentify", "everflow", "ometria") as relay:
+        events = await post(relay, [sample("order.paid")])
+        await drained(relay)
+        kept = await everything_kept(relay, events)
+
+    own = {"segmentify": [SEGMENTIFY_KEY], "everflow": list(SECRETS[2:]), "ometria": [OMETRIA_KEY]}
+    assert "cannot do" in kept
+    told = logbook.stream.getvalue()
+    for secrets in own.values():
+        assert not [secret for secret in secrets if secret in told]
+    # A vendor's answer shows none of its own; another's it cannot know.
+    for name, secrets in own.items():
+        shown = [part for part in kept.split("Attempt(") if f"destination='{name}'" in part]
+        assert shown
+        assert not [secret for secret in secrets for part in shown if secret in part]
