@@ -271,6 +271,11 @@ def test_a_guest_is_known_as_set(tracked_event: str, choice: str, identity: dict
     assert {name: call[name] for name in ("userId", "anonymousId") if name in call} == identity
 
 
+@pytest.mark.parametrize("customer_id", [0, "0", None])
+def test_a_guest_is_nobody_by_id(customer_id: object) -> None:
+    assert call_of("order_completed", order(customer_id=customer_id))["anonymousId"] == GUEST
+
+
 def test_a_guest_without_an_address_is_known_by_the_order() -> None:
     nobody = order(customer_id=0, billing={"email": ""})
     assert call_of("order_completed", nobody)["anonymousId"] == f"order_{ORDER_ID}"
