@@ -14,9 +14,10 @@ from typing import Any
 
 import httpx
 
-from relay.app import Relay, verifier
+from relay.app import Relay
 from relay.demo.serving import serve
 from relay.model import Selection
+from relay.opening import verifier
 from relay.pipeline.privacy import find
 from relay.pipeline.rechecking import recheck
 from relay.renderer import build_sources
@@ -303,7 +304,8 @@ async def test_a_key_that_is_set_later_lets_in_what_it_came_with(tmp_path: Path)
         environ = configuration(tmp_path, {"segment": url}, **SETTINGS)
         async with running(environ) as relay:
             sources = build_sources(relay.options)
-            told = await recheck(relay.journal, sources, verifier(load(None, environ), lasting=True), None, run=True)
+            checked_by = await verifier(load(None, environ), relay.journal, lasting=True)
+            told = await recheck(relay.journal, sources, checked_by, None, run=True)
             assert (told.genuine, told.appended, told.refused) == (2, 2, {})
             await drained(relay)
     assert receiver.arrivals == ["m-1", "m-2"]
