@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from relay.codes import RelayError
 from relay.packaged import packaged_templates
 from relay.settings.options import DeclaredOptions, SourceOptions
 
@@ -30,12 +31,13 @@ class Registration:
     table: str
 
     def steps(self, overlay: Path | None = None) -> str:
-        """Numbered lines. Raises ValueError when the head of the file is not TOML."""
-        text = _file(self.platform, overlay).read_text("utf-8")
-        at_once = len(self.topics) or 1
-        if text.startswith(_FENCE):
-            head, _, text = text.removeprefix(_FENCE).partition(_FENCE)
-            at_once = int(tomllib.loads(head).get("topics_at_once", at_once))
+        """Numbered lines. Raises RelayError `config_invalid` for a file that cannot be read."""
+        path = _file(self.platform, overlay)
+        try:
+            text, at_once = _read(path.read_text("utf-8"))
+        except ValueError as error:
+            raise RelayError("config_invalid", f"{path}: {error}.") from None
+        at_once = at_once or len(self.topics) or 1
         groups = [self.topics[at : at + at_once] for at in range(0, len(self.topics), at_once)]
         values = {
             "topics": "\n".join(f"       {', '.join(group)}" for group in groups)
@@ -66,6 +68,18 @@ def topics(options: SourceOptions) -> Sequence[str]:
 
 def webhook_url(host: str, source: str) -> str:
     return f"{host.rstrip('/')}/webhooks/{source}"
+
+
+def _read(text: str) -> tuple[str, int]:
+    """What follows the head, and how many topics the platform takes at once; 0 for all. Raises ValueError."""
+    if not text.startswith(_FENCE):
+        return text, 0
+    head, fence, rest = text.removeprefix(_FENCE).partition(_FENCE)
+    said = tomllib.loads(head) if fence else {}
+    at_once = said.get("topics_at_once", 0)
+    if not fence or said.keys() - {"topics_at_once"} or type(at_once) is not int or at_once < 0:
+        raise ValueError("between two lines `+++` only `topics_at_once = <number>` may stand")
+    return rest, at_once
 
 
 def _file(platform: str, overlay: Path | None) -> Path:

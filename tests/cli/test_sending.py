@@ -173,6 +173,11 @@ def test_steps_and_samples_of_the_user_go_first(environ: Mapping[str, str], rela
         relay("sources", "setup", "tiny", "--json").json["steps"].startswith("Ask Tim to post        paid to https://")
     )
     assert "Ask Tim" in relay("sources", "setup", "tiny").out
+    for head in ("topics_at_once = 0.5\n+++\n", "topics = 1\n+++\n", "=\n+++\n", "topics_at_once = 1\n", "\udcff"):
+        (own / "setup.md").write_bytes(f"+++\n{head}Ask Tim.\n".encode("utf-8", "surrogateescape"))
+        wrong = relay("sources", "setup", "tiny", "--json")
+        assert (wrong.code, wrong.error["code"]) == (2, "config_invalid")
+        assert "setup.md" in wrong.error["message"]
 
 
 def test_limits_and_what_is_off(environ: Mapping[str, str], relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,3 +228,8 @@ def test_a_sample_does_not_go_to_a_live_destination_by_mistake(
 def test_wrong_words_are_told(environ: Mapping[str, str], relay: Relay, arguments: tuple[str, ...]) -> None:
     ran = relay(*arguments, "--json")
     assert (ran.code, ran.error["code"]) == (2, "bad_argument")
+
+
+def test_a_file_that_is_not_there(environ: Mapping[str, str], relay: Relay) -> None:
+    ran = relay("send", "nothing.json", "--source", "shopify", "--url", "http://127.0.0.1:9", "--json")
+    assert (ran.code, ran.error["code"]) == (1, "system_refused")
