@@ -47,6 +47,7 @@ from relay.settings.loading import Loaded
 from relay.settings.options import CommerceOptions, DestinationOptions, RelayOptions, SourceOptions
 from relay.sources.contract import Source
 from relay.sources.segment.source import Segment
+from relay.templates.expressions import RequestExpressions
 from relay.web import server
 from relay.web.health import Health
 from relay.web.metrics import Metrics
@@ -198,7 +199,7 @@ async def build(
         deliveries: dict[str, Delivery] = {}
         for name, destination in options.destinations.items() if role.works else ():
             await journal.open_stage(deliver_stage(name), destination.start)
-            built = build_destination(name, destination)
+            built = build_destination(name, destination, RequestExpressions())
             deliveries[name] = Delivery(
                 name,
                 built,
@@ -319,7 +320,7 @@ async def probe_destinations(loaded: Loaded) -> list[tuple[str, Decision]]:
 async def probe_destination(loaded: Loaded, name: str) -> Decision:
     """How it answers a request without side effects; ``no_probe`` where its vendor has none."""
     options = loaded.options.destinations[name]
-    destination = build_destination(name, options)
+    destination = build_destination(name, options, RequestExpressions())
     probe = destination.probe()
     if probe is None:
         return Decision(VerdictKind.RETRY, "no_probe", "The vendor has no check without side effects.")
@@ -333,7 +334,12 @@ async def send_test_record(loaded: Loaded, name: str) -> Sequence[trying.Tried]:
     mapper = build_mapper(loaded.options, build_library(loaded).snapshot)
     async with HttpDoor(loaded.options.outgoing) as door:
         return await trying.send_test_record(
-            name, build_destination(name, options), mapper, door, timeout_s=options.timeout_s, now_ms=now_ms()
+            name,
+            build_destination(name, options, RequestExpressions()),
+            mapper,
+            door,
+            timeout_s=options.timeout_s,
+            now_ms=now_ms(),
         )
 
 

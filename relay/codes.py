@@ -246,6 +246,14 @@ CODES: dict[str, Code] = {
     "call_failed_repeatedly": Code(
         "This call failed again and again while others went through.", "See the answer in `relay show`, mend, replay."
     ),
+    "envelope_failed": Code(
+        "The envelope of the destination cannot be made of these records.",
+        "Mend destinations.<name>.envelope, then replay.",
+    ),
+    "success_rule": Code(
+        "The destination's success rule fails on the answer, or takes it for a wrong configuration.",
+        "Mend destinations.<name>.success or what it names; the queue is kept.",
+    ),
     "key_refused": Code("The destination refuses the key.", "Mend the write key; the queue is kept."),
     "path_unknown": Code(
         "The destination does not know the path, or the source there is disabled.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from relay.model import Call, JsonObject, VerdictKind
 
@@ -92,6 +92,25 @@ class Unfit:
     skipped: bool = False
 
 
+class Unpackable(Exception):
+    """These records cannot go in one request; a single call of which that is true is dead."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class Evaluator(Protocol):
+    """Evaluates the JSONata expressions of a declared receiver, each within tight limits."""
+
+    def check(self, expression: str) -> None:
+        """Raises ValueError for what is no JSONata."""
+
+    def evaluate(self, expression: str, document_json: str, bindings: Mapping[str, Any]) -> str | None:
+        """The value as JSON text, None for none. Raises ValueError when there is an error, or a limit is met."""
+
+
 class Destination(Protocol):
     """One configured receiver."""
 
@@ -111,7 +130,10 @@ class Destination(Protocol):
         """
 
     def request(self, records: Sequence[Record], *, now_ms: int, failures: int) -> Request:
-        """Pack records of one group into one request; ``now_ms`` is the moment of this attempt."""
+        """Pack records of one group into one request; ``now_ms`` is the moment of this attempt.
+
+        Raises `Unpackable` where the limits alone do not tell what fits.
+        """
 
     def decide(self, answer: Answer, *, records: int, now_ms: int) -> Decision:
         """Read an answer to a request that held this many records."""

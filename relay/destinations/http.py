@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from urllib.parse import quote_plus, urlencode
 
 import orjson
@@ -13,10 +14,22 @@ from pydantic import SecretStr
 
 from relay import __version__
 from relay.codes import RelayError
-from relay.destinations.contract import Answer, Decision, Limits, Mapped, Record, Request, Unfit
+from relay.destinations.contract import (
+    Answer,
+    Decision,
+    Evaluator,
+    Limits,
+    Mapped,
+    Record,
+    Request,
+    Unfit,
+    Unpackable,
+)
 from relay.destinations.judging import USUAL, by_status
-from relay.model import Call, JsonObject, VerdictKind
+from relay.model import Call, Json, JsonObject, VerdictKind
 from relay.settings.options import HttpOptions
+
+_MISCONFIGURED = VerdictKind.MISCONFIGURED
 
 
 class Http:
@@ -25,7 +38,11 @@ class Http:
     kind = "http"
     mapped: Mapped = "if_any"
 
-    def __init__(self, name: str, options: HttpOptions) -> None:
+    def __init__(self, name: str, options: HttpOptions, evaluator: Evaluator) -> None:
+        for option in ("envelope", "success"):
+            _check(f"destinations.{name}.{option}", getattr(options, option), evaluator)
+        self._evaluator = evaluator
+        self._envelope, self._success, self._settings = options.envelope, options.success, options.settings
         self._method = options.method
         query = {key: value.get_secret_value() for key, value in options.query.items()}
         self._url = f"{options.url}?{urlencode(query)}" if query else options.url
@@ -62,8 +79,9 @@ class Http:
         return f"wr_{hashlib.sha256(f'{self._id_prefix}{call.message_id}'.encode()).hexdigest()[:40]}"
 
     def request(self, records: Sequence[Record], *, now_ms: int, failures: int) -> Request:
+        """Raises `Unpackable` when the envelope cannot be made, or is too large."""
         joined = b",".join(record.body for record in records)
-        body = b"[%b]" % joined if self._many else joined
+        body = self._enveloped(joined, now_ms) if self._envelope else b"[%b]" % joined if self._many else joined
         return Request(
             method=self._method,
             url=self._url,
@@ -72,8 +90,31 @@ class Http:
             shown_body=body,
         )
 
+    def _enveloped(self, joined: bytes, now_ms: int) -> bytes:
+        assert self._envelope is not None
+        sent_at = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        bindings = {"sentAt": sent_at, "settings": self._settings}
+        try:
+            made = self._evaluator.evaluate(self._envelope, f"[{joined.decode()}]", bindings)
+        except ValueError as error:
+            raise Unpackable("envelope_failed", str(error)) from None
+        if made is None:
+            raise Unpackable("envelope_failed", "the expression gives nothing")
+        body = made.encode()
+        if len(body) > self.limits.max_request_bytes:
+            raise Unpackable("guard_size", f"{len(body)} bytes, {self.limits.max_request_bytes} are allowed")
+        return body
+
     def decide(self, answer: Answer, *, records: int, now_ms: int) -> Decision:
-        return by_status(answer, USUAL, records=records, secrets=self._secrets, now_ms=now_ms)
+        usual = by_status(answer, USUAL, records=records, secrets=self._secrets, now_ms=now_ms)
+        if self._success is None or answer.status <= 0:
+            return usual
+        try:
+            said = self._evaluator.evaluate(self._success, _document(answer), {})
+        except ValueError:
+            # Nobody knows whether it was taken; the rule is to be mended, and nothing lost until then.
+            return Decision(_MISCONFIGURED, "success_rule", usual.detail)
+        return _ruled(orjson.loads(said) if said else None, usual, records)
 
     def probe(self) -> Request | None:
         """None: whatever a declared receiver is asked may have an effect there."""
@@ -81,6 +122,40 @@ class Http:
 
     def read_probe(self, answer: Answer) -> Decision:
         return Decision(VerdictKind.RETRY, "no_probe", "")
+
+
+def _check(option: str, expression: str | None, evaluator: Evaluator) -> None:
+    if expression is None:
+        return
+    try:
+        evaluator.check(expression)
+    except ValueError:
+        raise RelayError("config_invalid", f"{option} is no JSONata.") from None
+
+
+def _document(answer: Answer) -> str:
+    """What a success rule sees. A body that is no JSON is text."""
+    try:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        body = answer.body.decode("utf-8", "replace")
+    headers = {name: value.encode("utf-8", "replace").decode() for name, value in answer.headers.items()}
+    return orjson.dumps({"status": answer.status, "headers": headers, "body": body}).decode()
+
+
+def _ruled(said: Json, usual: Decision, records: int) -> Decision:
+    """What a rule's word means; its no leaves a failure as its status has it."""
+    if said is True or said == "delivered":
+        return Decision(VerdictKind.DELIVERED, "accepted", usual.detail)
+    if said == "retry":
+        return Decision(VerdictKind.RETRY, "server_error", usual.detail, usual.wait_s)
+    if said == "misconfigured":
+        return Decision(_MISCONFIGURED, "success_rule", usual.detail)
+    if said not in ("split", "reject") and usual.verdict is not VerdictKind.DELIVERED:
+        return usual
+    if said == "reject" or records <= 1:
+        return Decision(VerdictKind.REJECT, "call_refused", usual.detail)
+    return Decision(VerdictKind.SPLIT, "batch_refused", usual.detail)
 
 
 def _headers(options: HttpOptions) -> dict[str, str]:

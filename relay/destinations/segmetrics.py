@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import orjson
 
@@ -60,6 +60,7 @@ class SegMetrics:
             raise RelayError("config_missing", f"destinations.{name}.api_key is empty.")
         if not self._key.isascii() or not self._key.isprintable():
             raise RelayError("config_invalid", f"destinations.{name}.api_key holds a character that no key has.")
+        self._secrets = tuple({self._key, quote(self._key, safe=""), quote_plus(self._key)})
         self._base = f"{options.host.rstrip('/')}/api/v1/{options.account_id}/{options.integration_id}"
         self._currencies = None if options.currency is None else {options.currency, *options.rates}
         self.limits = Limits(
@@ -104,10 +105,9 @@ class SegMetrics:
         )
 
     def decide(self, answer: Answer, *, records: int, now_ms: int) -> Decision:
-        secrets = (self._key,)
         if answer.status == 404 and answer.method == "DELETE":
-            return Decision(VerdictKind.DELIVERED, "accepted", told(answer, secrets))  # it is gone already
-        usual = by_status(answer, _ANSWERS, records=1, secrets=secrets, now_ms=now_ms)
+            return Decision(VerdictKind.DELIVERED, "accepted", told(answer, self._secrets))  # it is gone already
+        usual = by_status(answer, _ANSWERS, records=1, secrets=self._secrets, now_ms=now_ms)
         if usual.verdict is not VerdictKind.DELIVERED or answer.status == 204:
             return usual
         status = _status(answer.body)

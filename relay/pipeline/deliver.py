@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from relay import logs
-from relay.destinations.contract import Answer, Decision, Destination, Record, Request
+from relay.destinations.contract import Answer, Decision, Destination, Record, Request, Unpackable
 from relay.journal.protocol import Claim, CursorMoved, Journal, JournalUnavailable
 from relay.model import (
     Call,
@@ -312,10 +312,14 @@ class Delivery:
                 await self._still_wanted(stage, planned)
             if line.claim is not None and not line.claim.held:
                 raise CursorMoved(f"{stage.name}/{stage.partition} may be another node's by now")
-            request = self._destination.request(records, now_ms=started_at_ms, failures=self.gate.state.failures)
-            answer = await self._door.send(request, timeout_s=self._options.timeout_s) if self._options.live else None
+            request = self._packed(records, started_at_ms)
+            answer = None
+            if self._options.live and isinstance(request, Request):
+                answer = await self._door.send(request, timeout_s=self._options.timeout_s)
             ended_at_ms = self._now_ms()
-        if answer is None:
+        if isinstance(request, Decision):
+            decision = request
+        elif answer is None:
             decision = Decision(VerdictKind.DELIVERED, "test_mode", "")
         else:
             read = self._destination.decide(answer, records=len(records), now_ms=ended_at_ms)
@@ -330,16 +334,24 @@ class Delivery:
             started_at_ms=started_at_ms,
             duration_ms=max(0, ended_at_ms - started_at_ms),
             status=answer.status if answer is not None else 0,
-            verdict=decision.verdict if answer is not None else "test",
+            verdict="test" if decision.code == "test_mode" else decision.verdict,
             code=decision.code,
             calls=len(calls),
             first_call=calls[0].id,
             last_call=calls[-1].id,
             answer=decision.detail[:500],
-            request="" if answer is not None else request.shown_body.decode("utf-8", "replace"),
+            request=request.shown_body.decode("utf-8", "replace")
+            if isinstance(request, Request) and not answer
+            else "",
         )
         self._tell(attempt)
         return attempt, decision, token
+
+    def _packed(self, records: Sequence[Record], now_ms: int) -> Request | Decision:
+        try:
+            return self._destination.request(records, now_ms=now_ms, failures=self.gate.state.failures)
+        except Unpackable as error:
+            return Decision(VerdictKind.SPLIT, error.code, error.detail)
 
     async def _still_wanted(self, stage: Stage, planned: Plan) -> None:
         """Raises `CursorMoved`, so that all is read anew, when a call was forgotten while this waited."""
@@ -414,3 +426,8 @@ class Delivery:
                 )
         for (kind, code), count in counts.items():
             self._observer.ended(self.name, kind, code, count)
+
+
+def _text(request: Request | Decision) -> str:
+    """The body that would have been sent."""
+    return request.shown_body.decode("utf-8", "replace") if isinstance(request, Request) else ""

@@ -9,7 +9,7 @@ from hashlib import sha256
 import orjson
 
 from relay.codes import RelayError
-from relay.destinations.contract import Answer, Decision, Destination, Request, Unfit
+from relay.destinations.contract import Answer, Decision, Destination, Request, Unfit, Unpackable
 from relay.destinations.packing import requests
 from relay.model import Call, CallId, EventId, JsonObject
 from relay.pipeline.call_mapping import CallMapper
@@ -40,7 +40,10 @@ async def send_test_record(
         if isinstance(made, Unfit) or not made:
             continue
         for records in requests(made, destination.limits):
-            request = destination.request(records, now_ms=now_ms, failures=0)
+            try:
+                request = destination.request(records, now_ms=now_ms, failures=0)
+            except Unpackable as error:
+                raise RelayError(error.code, f"{name}: {error.detail}") from None
             answer = await door.send(request, timeout_s=timeout_s)
             tried.append(Tried(request, answer, destination.decide(answer, records=len(records), now_ms=now_ms)))
         return tried

@@ -49,6 +49,20 @@ class HttpOptions(EveryDestinationOptions):
         default_factory=dict, description="Whatever its mappings want to know; they see it in `$settings`."
     )
     gzip: bool = Field(False, description="Compress requests.")
+    envelope: str | None = Field(
+        None,
+        description=(
+            'JSONata over the array of records that makes the body, such as `{"events": $}`;'
+            " it sees `$sentAt`, and `settings` as `$settings`."
+        ),
+    )
+    success: str | None = Field(
+        None,
+        description=(
+            "JSONata over `{status, headers, body}` of an answer: true, false, or `delivered`, `retry`, `split`,"
+            " `reject`, `misconfigured`. Unset: by status."
+        ),
+    )
     max_record_bytes: PositiveInt = Field(1_000_000, description="Largest record.")
     max_batch_bytes: PositiveInt = Field(1_100_000, description="Largest request before compression.")
     max_batch_records: PositiveInt = Field(

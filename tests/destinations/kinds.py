@@ -14,6 +14,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "http": {"url": "https://hooks.example.com/orders", "headers": {"X-Key": SECRET}, "max_batch_records": 7},
     "ometria": {"api_key": SECRET, "max_batch_bytes": 61_000},
     "segment": {"write_key": SECRET, "gzip": False, "max_call_bytes": 2_000, "max_batch_bytes": 5_000},
+    "segmetrics": {"account_id": "ACC", "integration_id": "INT", "api_key": SECRET, "timezone": "Europe/Berlin"},
     "segmentify": {
         "data_center": "https://dce1.segmentify.com",
         "api_key": SECRET,

@@ -14,6 +14,7 @@ from relay.model import Call, CallId, Event, EventId, JsonObject, Lane
 from relay.pipeline.mapping import Ended, MapTask
 from relay.renderer import build_mapper
 from relay.settings.options import RelayOptions
+from relay.templates.expressions import RequestExpressions
 from relay.templates.library import Library, Snapshot, packaged_templates
 
 NOW_MS = 1_773_480_421_120  # 2026-03-14T09:27:01.120Z
@@ -34,7 +35,7 @@ def options_of(**chosen: Any) -> RelayOptions:
 
 
 def destination_of(**chosen: Any) -> Destination:
-    return build_destination(NAME, options_of(**chosen).destinations[NAME])
+    return build_destination(NAME, options_of(**chosen).destinations[NAME], RequestExpressions())
 
 
 def call_of(body: JsonObject, tracked_event: str = "", **other: Any) -> Call:

@@ -16,6 +16,7 @@ from relay.codes import CODES, RelayError
 from relay.destinations import build_destination
 from relay.destinations.contract import Answer, Record, Unfit
 from relay.settings.options import SegmentOptions
+from relay.templates.expressions import RequestExpressions
 from tests.destinations.making import KEY, NOW_MS, make_call, make_segment, order_completed, record_of
 
 BASIC = b64encode(f"{KEY}:".encode()).decode()
@@ -28,7 +29,7 @@ def answer(status: int, body: bytes = b"", headers: Mapping[str, str] | None = N
 def test_the_list_of_kinds_builds_it() -> None:
     options = SegmentOptions(kind="segment", write_key=SecretStr(KEY))
 
-    assert build_destination("segment", options).kind == "segment"
+    assert build_destination("segment", options, RequestExpressions()).kind == "segment"
 
 
 class TestRecord:
