@@ -12,6 +12,7 @@ import warnings
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -53,7 +54,7 @@ def new_schema() -> str:
 
 
 def in_schema(url: str, name: str) -> str:
-    return psycopg.conninfo.make_conninfo(url, options=f"-c search_path={name}")
+    return f"{url}{'&' if '?' in url else '?'}options={quote(f'-c search_path={name}')}"
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from relay.app import Relay, Signals, build
+from relay.app import Relay, Role, Signals, build
 from relay.settings.loading import load
 from relay.web import server
 
@@ -36,12 +36,14 @@ def configuration(folder: Path, destinations: Mapping[str, str], **more: str) ->
 
 
 @asynccontextmanager
-async def running(environ: Mapping[str, str], *, first_wait_s: float = 0.005) -> AsyncIterator[Relay]:
+async def running(
+    environ: Mapping[str, str], *, role: Role = Role.ALL, first_wait_s: float = 0.005
+) -> AsyncIterator[Relay]:
     """The relay, serving, until the block ends; then it drains as after SIGTERM."""
     signals = Signals()
     with server.bind("127.0.0.1", 0) as listener:
         async with (
-            build(load(None, environ), listener, first_wait_s=first_wait_s) as relay,
+            build(load(None, environ), listener, role=role, first_wait_s=first_wait_s) as relay,
             asyncio.TaskGroup() as group,
         ):
             group.create_task(relay.run(signals))
