@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import httpx
@@ -53,8 +54,9 @@ class Shop:
     ``acked`` are the (order, step) pairs that got a 2xx; ``answers`` counts the statuses.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = f"{url}/webhooks/elasticpath"
+    def __init__(self, *urls: str) -> None:
+        """Several are tried in turn, as a load balancer does."""
+        self._urls = cycle([f"{url}/webhooks/elasticpath" for url in urls])
         self.acked: list[tuple[str, int]] = []
         self.answers: dict[int, int] = {}
         self._pause_s = 0.02
@@ -76,7 +78,7 @@ class Shop:
         body = order_webhook(order, step)
         while True:
             try:
-                status = (await client.post(self._url, content=body, headers=HEADERS)).status_code
+                status = (await client.post(next(self._urls), content=body, headers=HEADERS)).status_code
             except httpx.TransportError:
                 status = 0
             self.answers[status] = self.answers.get(status, 0) + 1
