@@ -45,6 +45,9 @@ class TrackingOptions(Options):
     customer_updated: TopicChoice = Field(
         ["customer.updated"], description="Identify, for a changed customer; and/or `customer.deleted`."
     )
+    product_created: TopicChoice = Field([], description="Product Created: `product.created`; off by default.")
+    product_updated: TopicChoice = Field([], description="Product Updated: `product.updated`; off by default.")
+    product_deleted: TopicChoice = Field([], description="Product Deleted: `product.deleted`; off by default.")
 
 
 class ElasticPathOptions(Options):
@@ -106,6 +109,9 @@ class ShopifyTrackingOptions(Options):
     customer_updated: ShopifyTopics = Field(
         ["customers/update"], description="Identify, for a changed customer; and/or `customers/delete`."
     )
+    product_created: ShopifyTopics = Field([], description="Product Created: `products/create`; off by default.")
+    product_updated: ShopifyTopics = Field([], description="Product Updated: `products/update`; off by default.")
+    product_deleted: ShopifyTopics = Field([], description="Product Deleted: `products/delete`; off by default.")
 
 
 class ShopifyCommerceOptions(Options):
