@@ -62,9 +62,9 @@ class TrackingApi:
         self._intake = intake
         self._wakeups = wakeups
         self._now_ms = now_ms
-        self._max_body_bytes = min(
-            max_body_bytes, max((source.max_batch_bytes for source in sources.values()), default=0)
-        )
+        most = max((source.max_batch_bytes for source in sources.values()), default=0)
+        self._max_body_bytes = min(max_body_bytes, most)
+        self._too_large = "batch_too_large" if most <= max_body_bytes else "body_too_large"
         self._any_origin = [origin for source in sources.values() for origin in source.allowed_origins]
         self._log = logs.get("intake")
 
@@ -89,7 +89,7 @@ class TrackingApi:
         try:
             return await self._take(path.rstrip("/"), request)
         except bodies.BodyTooLarge:
-            return self._refused("", Refused("body_too_large", ""))
+            return self._refused("", Refused(self._too_large, f"over {self._max_body_bytes} bytes"))
         except bodies.ClientDisconnect:
             # Nobody is there to be answered; the library saw no 2xx and will send again.
             return Response(status_code=400)
@@ -99,15 +99,15 @@ class TrackingApi:
 
     async def _take(self, endpoint: str, request: Request) -> Response:
         headers = dict(request.headers)
-        raw = await bodies.read(request, self._max_body_bytes)
+        body = await bodies.read(request, self._max_body_bytes)
         authorization = headers.get("authorization", "")
         try:
-            body = bodies.decoded(raw, headers.get("content-encoding", ""), self._max_body_bytes)
+            body = bodies.decoded(body, headers.get("content-encoding", ""), self._max_body_bytes)
             posted = read(endpoint, authorization, body)
         except Refused as refused:
             name = self._named([basic_key(authorization)])
             if name is not None:
-                await self._intake.refuse(name, Webhook(headers, raw), refused)
+                await self._intake.refuse(name, Webhook(headers, body), refused)
             return self._refused(name or "", refused)
         name = self._named(posted.presented)
         if name is None:

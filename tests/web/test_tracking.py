@@ -154,10 +154,18 @@ REFUSED: list[tuple[str, bytes, dict[str, str], int, str, bool]] = [
     ("batch", batch(*[call()] * 101, writeKey="another"), {}, 401, "write_key_unknown", False),
     ("t", b'{"event":', {}, 400, "body_not_json", False),
     ("t", b'{"event":', BASIC, 400, "body_not_json", True),
+    (
+        "t",
+        gzip.compress(f'{{"writeKey":"{WRITE_KEY}'.encode()),
+        {**BASIC, "Content-Encoding": "gzip"},
+        400,
+        "body_not_json",
+        True,
+    ),
     ("batch", b'{"batch":1}', BASIC, 400, "body_not_object", True),
     ("batch", batch(*[1] * 2501), BASIC, 413, "batch_too_large", True),
-    ("batch", b" " * 512_001, BASIC, 413, "body_too_large", False),
-    ("batch", gzip.compress(b" " * 600_000), {**BASIC, "Content-Encoding": "gzip"}, 413, "body_too_large", False),
+    ("batch", b" " * 512_001, BASIC, 413, "batch_too_large", False),
+    ("batch", gzip.compress(b" " * 600_000), {**BASIC, "Content-Encoding": "gzip"}, 413, "batch_too_large", False),
     ("batch", b"{}", {**BASIC, "Content-Encoding": "gzip"}, 415, "body_encoding", True),
     (
         "t",
@@ -181,6 +189,8 @@ async def test_refusals(tmp_path: Path) -> None:
             if kept:
                 (newest,) = await relay.journal.quarantined("store", limit=1)
                 assert newest.code == code
+                assert WRITE_KEY.encode() not in newest.body
+                assert not newest.body.startswith(b"\x1f\x8b")
         await drained(relay)
         assert receiver.stored == []
         assert len(await relay.journal.quarantined("store", limit=99)) == sum(kept for *_, kept in REFUSED)
@@ -281,12 +291,13 @@ async def test_tracked_events_are_switched_by_type_and_by_name(tmp_path: Path) -
 
 async def test_sources_are_told_apart_by_their_keys(tmp_path: Path) -> None:
     more = {"SOURCES__APP__PLATFORM": "segment", "SOURCES__APP__WRITE_KEY": "app-key"}
+    more |= {"SOURCES__ANYBODY__PLATFORM": "segment", "SOURCES__ANYBODY__OPEN": "true"}
     async with store(tmp_path, **more) as (relay, _, client):
-        for key in ("app-key", "older"):
+        for key in ("app-key", "older", "any other"):
             await client.post("/v1/batch", content=batch(call()), headers={"Authorization": basic_authorization(key)})
         await drained(relay)
         found = await relay.journal.find(Selection(), limit=9)
-        assert sorted(one.source for one in found) == ["app", "store"]
+        assert sorted(one.source for one in found) == ["anybody", "app", "store"]
 
 
 async def test_a_key_that_is_set_later_lets_in_what_it_came_with(tmp_path: Path) -> None:
@@ -307,6 +318,7 @@ async def test_a_key_that_is_set_later_lets_in_what_it_came_with(tmp_path: Path)
             checked_by = await verifier(load(None, environ), relay.journal, lasting=True)
             told = await recheck(relay.journal, sources, checked_by, None, run=True)
             assert (told.genuine, told.appended, told.refused) == (2, 2, {})
+            relay.wakeups.wake_all()  # the command is another process, whose writes are noticed
             await drained(relay)
     assert receiver.arrivals == ["m-1", "m-2"]
 
