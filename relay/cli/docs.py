@@ -87,6 +87,18 @@ def templates() -> Iterator[str]:
     yield from _table(("option", "default", ""), ((f"`{row.name}`", f"`{row.default}`", row.help) for row in limits))
 
 
+def declaration() -> Iterator[str]:
+    """Every key of a `source.toml`, by table."""
+    from relay.settings.declaration_tables import tables
+
+    for title, told, rows in tables():
+        yield f"### {title}\n"
+        if told:
+            yield f"{told}\n"
+        yield from _table(("key", "type", "default", ""), rows)
+        yield ""
+
+
 def _given(result: str | None) -> str:
     return "nothing" if result is None else f"`{result}`"
 
@@ -109,6 +121,7 @@ BLOCKS: Mapping[str, Callable[[], Iterator[str]]] = {
     "errors": errors,
     "commands": commands,
     "templates": templates,
+    "sources": declaration,
 }
 """Page (`docs/<name>.md`) and what is generated in it."""
 

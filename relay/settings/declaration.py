@@ -190,10 +190,10 @@ class Declaration(Options):
     title: str = Field(min_length=1, description="The platform's name.")
     authentication: list[Scheme] = Field(min_length=1, description="How a webhook proves itself; one must fit.")
     unwrap: list[Unwrap] = Field(default_factory=list, description="Envelopes of queues.")
-    event: EventDeclaration
+    event: EventDeclaration = Field(description="What is read from a webhook.")
     tracking: dict[Name, TopicChoice] = Field(default_factory=dict, description="Tracked event → topics, by default.")
-    commerce: CommerceDeclaration | None = None
-    lookups: list[LookupDeclaration] = Field(default_factory=list)
+    commerce: CommerceDeclaration | None = Field(None, description="The platform's API.")
+    lookups: list[LookupDeclaration] = Field(default_factory=list, description="Documents to complete webhooks with.")
 
     @model_validator(mode="after")
     def _connected(self) -> Self:

@@ -76,9 +76,14 @@ def _expected(detail: Any, location: Location, field: FieldInfo | None) -> str:
 def _list(location: Location, field: FieldInfo) -> str:
     if list(_models(field.annotation)):
         return f"tables, each begun with [[{location[-1]}]]"
-    if location[-1] in ("networks", "keys", "headers"):
+    return _TOPICS if location[0] == "tracking" else expected_list(str(location[-1]))
+
+
+def expected_list(name: str) -> str:
+    """What a key of this name wants, which takes a list of texts."""
+    if name in ("networks", "keys", "headers"):
         return "a list of texts"
-    return _TOPICS if location[0] == "tracking" or location[-1] == "topics" else _SEVERAL
+    return _TOPICS if name == "topics" else _SEVERAL
 
 
 def _schemes() -> Sequence[type[BaseModel]]:

@@ -28,7 +28,7 @@ PYDANTIC = ("input should", "should be a valid", "validation", "value error", "p
 INVALID = [
     ("", "title: is not set: The platform's name."),
     ("", "authentication: is not set: How a webhook proves itself; one must fit."),
-    ("", "event: is not set: a table."),
+    ("", "event: is not set: What is read from a webhook."),
     (BASIC.replace('"A"', "1"), "line 1: title: expected text; found 1"),
     (BASIC.replace('"A"', '""'), "line 1: title: expected text that is not empty; found ''"),
     # ways to authenticate
