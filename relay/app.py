@@ -7,10 +7,11 @@ import random
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from relay.pipeline.earlier_calls import EarlierCalls
 from relay.pipeline.gates import FIRST_WAIT_S, LineGate
 from relay.pipeline.handling import Wanted
 from relay.pipeline.intake import Intake
+from relay.pipeline.key_keeping import KeyKeeper
 from relay.pipeline.pacing import Pace
 from relay.pipeline.refusals import Refusals
 from relay.pipeline.reloading import Reloading
@@ -95,6 +97,7 @@ class Relay:
     reloading: Reloading
     retention: Retention
     source_watch: SourceWatch
+    keepers: dict[str, KeyKeeper]
     server: server.Server
     url: str
 
@@ -110,6 +113,10 @@ class Relay:
             if self.role.works:
                 work.append(group.create_task(supervise("retention", self.retention.run, self.wakeups)))
                 work.append(group.create_task(supervise("templates", self.reloading.run, self.wakeups)))
+            for name, keeper in self.keepers.items():
+                work.append(
+                    group.create_task(supervise(f"keys:{name}", partial(keeper.run, self.wakeups), self.wakeups))
+                )
             work.append(group.create_task(watch(self.journal, self.wakeups, self.gates)))
             logs.get("relay").info("ready", url=self.url, role=str(self.role))
             await signals.first.wait()
@@ -226,7 +233,9 @@ async def build(
                 if isinstance(built, RefusesLater) and destination.mode == "live"
                 else None,
             )
-        intake = Intake(journal, sources, wakeups, metrics, now_ms, await verifier(loaded, journal, lasting=True))
+        keepers = build_keepers(sources, door) if role.takes else {}
+        checked_by = await verifier(loaded, journal, lasting=True)
+        intake = Intake(journal, sources, wakeups, metrics, now_ms, checked_by, keepers)
         limits = options.retention
         keep = Keep(limits.events_days, limits.dead_days, limits.quarantine_days, limits.bodies_days)
         webhooks = Webhooks(
@@ -258,6 +267,7 @@ async def build(
             reloading=reloading,
             retention=Retention(journal, keep, stages, wakeups, now_ms),
             source_watch=source_watch,
+            keepers=keepers,
             server=server.Server(
                 Site(webhooks, tracking, health, takes=role.takes), listener, shutdown_s=options.server.shutdown_s
             ),
@@ -281,6 +291,14 @@ def build_pace(requests_per_second: float) -> Pace:
     return Pace(requests_per_second, clock=time.monotonic, sleep=asyncio.sleep, burst=burst)
 
 
+def build_keepers(sources: Mapping[str, Source], door: HttpDoor) -> dict[str, KeyKeeper]:
+    """Of the sources whose platform signs with keys that it publishes."""
+    sets = {name: source.key_set for name, source in sources.items()}
+    return {
+        name: KeyKeeper(name, keys, door=door, clock=time.monotonic) for name, keys in sets.items() if keys is not None
+    }
+
+
 def build_completer(source: Source | None, options: SourceOptions | None, door: HttpDoor) -> Completer | None:
     """The source's commerce connection, when one is configured."""
     commerce: CommerceOptions | None = getattr(options, "commerce", None)  # not every platform has one
@@ -295,6 +313,13 @@ def build_completer(source: Source | None, options: SourceOptions | None, door: 
         pace=Pace(commerce.requests_per_second, clock=time.monotonic, sleep=asyncio.sleep),
         now_ms=now_ms,
     )
+
+
+async def fetch_keys(loaded: Loaded, sources: Mapping[str, Source]) -> list[tuple[str, bool, str]]:
+    """Fetch the public keys of ``sources``: the source's name, whether that failed, and what was said."""
+    async with HttpDoor(loaded.options.outgoing) as door:
+        keepers = build_keepers(sources, door)
+        return [(name, not await keeper.fresh(), f"{keeper.why}.") for name, keeper in keepers.items()]
 
 
 async def probe_commerce(loaded: Loaded) -> list[tuple[str, bool, str]]:

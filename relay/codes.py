@@ -64,6 +64,14 @@ CODES: dict[str, Code] = {
     "signature_expired": Code(
         "The webhook was signed too long ago, or in the future.", "Set the relay's clock; the platform sends again."
     ),
+    "signature_key_unknown": Code(
+        "The webhook is signed with a key that the platform does not publish.",
+        "Compare the platform's address with the source's; `relay check` fetches its keys.",
+    ),
+    "keys_unavailable": Code(
+        "The platform's public keys cannot be fetched, so nobody can tell whether the webhook is genuine.",
+        "See `relay check`; the platform sends again, or `relay quarantine recheck` lets it in.",
+    ),
     "body_not_json": Code("The body is not JSON.", "Look at it with `relay quarantine`; the platform must send JSON."),
     "body_not_object": Code(
         "The body is JSON, but not an object of the platform's form.", "Look at it with `relay quarantine`."

@@ -127,9 +127,12 @@ async def journal(loaded: Loaded) -> Sequence[Finding]:
 
 async def connections(loaded: Loaded) -> Sequence[Finding]:
     """Every commerce API lets us in; every destination can be reached, and knows the key where it can tell."""
-    from relay.app import probe_commerce, probe_destinations
+    from relay.app import fetch_keys, probe_commerce, probe_destinations
+    from relay.renderer import build_sources
 
     findings = []
+    for name, problem, told in await fetch_keys(loaded, build_sources(loaded.options)):
+        findings.append(Finding(f"sources.{name}", "failed" if problem else "ok", told))
     for name, problem, told in await probe_commerce(loaded):
         findings.append(Finding(f"sources.{name}.commerce", "failed" if problem else "ok", told))
     for name, decision in await probe_destinations(loaded):

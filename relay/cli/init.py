@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from relay.cli.frame import JsonOption, print_json
 from relay.codes import RelayError
 
 FILE = "relay.toml"
+FOLDER = "RELAY_TEMPLATES__FOLDER"
 WRITE_KEY = "RELAY_DESTINATIONS__SEGMENT__WRITE_KEY"
 
 
@@ -40,7 +41,7 @@ def init(
         raise RelayError("file_exists", f"{file} is already there.")
     folder.mkdir(parents=True, exist_ok=True)
     written = [] if kept else [_write_configuration(file, source)]
-    copied = list(_copy_templates(file, source, force=force)) if templates else []
+    copied = list(_copy_templates(*_templates_in_use(file, fresh=not kept), source, force=force)) if templates else []
     written += [path for path, is_new in copied if is_new]
     untouched = [path for path, is_new in copied if not is_new] + ([file] if kept else [])
     if as_json:
@@ -78,15 +79,25 @@ def _write_configuration(file: Path, platform: str) -> Path:
     return file
 
 
-def _copy_templates(file: Path, platform: str, *, force: bool) -> Iterator[tuple[Path, bool]]:
-    """Of a platform and of the kinds of destinations configured: each file's place, and whether it was written."""
+def _templates_in_use(file: Path, *, fresh: bool) -> tuple[Path, Sequence[str]]:
+    """The folder for templates, and the kinds of destinations that have some.
+
+    A ``fresh`` file may still have placeholders, and so be no valid configuration; what it says is known.
+    """
     from relay.settings.loading import load
+    from relay.settings.options import TemplateOptions
+
+    if fresh:
+        return file.parent / os.environ.get(FOLDER, TemplateOptions().folder), ["segment"]
+    options = load(file, os.environ).options
+    return Path(options.templates.folder), sorted({one.kind for one in options.destinations.values()})
+
+
+def _copy_templates(target: Path, kinds: Sequence[str], platform: str, *, force: bool) -> Iterator[tuple[Path, bool]]:
+    """Of a platform and of kinds of destinations: each file's place, and whether it was written."""
     from relay.templates.library import packaged_templates
 
-    options = load(file, os.environ).options
-    target = Path(options.templates.folder)
     packaged = packaged_templates()
-    kinds = sorted({destination.kind for destination in options.destinations.values()})
     folders = [packaged / "sources" / platform, *(packaged / "destinations" / kind for kind in kinds)]
     for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
         copy = target / path.relative_to(packaged)

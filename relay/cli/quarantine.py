@@ -82,7 +82,7 @@ def _list(context: typer.Context, source: str | None, limit: int, *, unmasked: b
 
 
 def _recheck(context: typer.Context, source: str | None, *, run: bool, as_json: bool) -> None:
-    from relay.app import verifier
+    from relay.app import fetch_keys, verifier
     from relay.pipeline.rechecking import recheck
     from relay.renderer import build_sources
 
@@ -92,6 +92,9 @@ def _recheck(context: typer.Context, source: str | None, *, run: bool, as_json: 
     sources = build_sources(loaded.options)
 
     async def work(journal: Journal) -> Rechecked:
+        for name, failed, said in await fetch_keys(loaded, sources):
+            if failed:
+                typer.echo(f"{name}: {said}", err=True)
         checked_by = await verifier(loaded, journal, lasting=False)
         return await recheck(journal, sources, checked_by, source, run=run)
 

@@ -10,10 +10,11 @@ import orjson
 
 from relay.journal.protocol import Journal, JournalUnavailable
 from relay.model import Appended, Lane, NewEvent, NewQuarantined, Received, Webhook, render_stage
+from relay.pipeline.key_keeping import KeyKeeper
 from relay.pipeline.observing import Observer
 from relay.pipeline.verifying import Verifier
 from relay.pipeline.wakeups import Wakeups
-from relay.sources.contract import Refused, Source
+from relay.sources.contract import KeyOutdated, Refused, Source
 
 
 def partition_of(source: str, entity: str, partitions: int) -> int:
@@ -48,6 +49,7 @@ class Intake:
         observer: Observer,
         now_ms: Callable[[], int],
         verifier: Verifier | None = None,
+        keys: Mapping[str, KeyKeeper] | None = None,
     ) -> None:
         self._journal = journal
         self._sources = sources
@@ -55,6 +57,7 @@ class Intake:
         self._observer = observer
         self._now_ms = now_ms
         self._verifier = verifier
+        self._keys = keys or {}
 
     def knows(self, source: str) -> bool:
         return source in self._sources
@@ -67,7 +70,7 @@ class Intake:
         """
         now_ms = self._now_ms()
         try:
-            received = self._sources[source].receive(webhook, now_ms=now_ms)
+            received = await self._received(source, webhook, now_ms)
         except Refused as refusal:
             if self._sources[source].is_ping(webhook):
                 self._observer.webhook(source, "ping")
@@ -115,6 +118,18 @@ class Intake:
         except* JournalUnavailable as unavailable:
             raise unavailable.exceptions[0] from None
         return appended
+
+    async def _received(self, source: str, webhook: Webhook, now_ms: int) -> Received:
+        """Read a webhook; one that no known key has signed again, with the keys that are published now."""
+        try:
+            return self._sources[source].receive(webhook, now_ms=now_ms)
+        except KeyOutdated:
+            keeper = self._keys.get(source)
+            if keeper is None:
+                raise
+        if not await keeper.fresh():
+            raise Refused("keys_unavailable", keeper.why)
+        return self._sources[source].receive(webhook, now_ms=now_ms)
 
     async def refuse(self, source: str, webhook: Webhook, refusal: Refused) -> None:
         """Put a request that is not to be worked into quarantine, without its secrets."""

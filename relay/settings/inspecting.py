@@ -14,11 +14,14 @@ from relay.settings.problems import Problem, not_set, unfit
 from relay.settings.source_options import DECLARED
 from relay.settings.suggesting import hint
 from relay.settings.tables import KeyPath, is_list, is_secret, submodel, tag_field, type_text, variant, variants
+from relay.settings.values import AUTHENTICATES
 
 PLACEHOLDER = "your-write-key"
 """Stands in the file that `relay init` writes; it must never be sent, for a vendor may swallow what it is sent with."""
 SECRET_PLACEHOLDER = "the-secret-the-platform-gives"  # noqa: S105 - stands where the secret goes
 """The same for a platform that makes the secret: with it nothing would be genuine."""
+ADDRESS_PLACEHOLDER = "https://your-store.example/graphql/"
+"""The same for a platform that publishes its keys."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]|_(?!_)){0,62}")
 _NO = {"false", "0", "no", "off", "n", "f"}
@@ -115,13 +118,16 @@ def _guarded(path: KeyPath, entry: dict[str, Any], model: type[BaseModel]) -> It
     """A source accepts webhooks from anyone only when told so."""
     if "open" not in model.model_fields:
         return
-    secrets = [name for name, field in model.model_fields.items() if is_secret(field)]
+    fields = model.model_fields
+    secrets = [name for name in fields if is_secret(fields[name]) or fields[name].json_schema_extra == AUTHENTICATES]
     is_open = str(entry.get("open", False)).lower() not in _NO
     if not is_open and not any(entry.get(name) not in (None, False, []) for name in secrets):
         others = "".join(f", or {name}" for name in secrets[1:])
+        first = is_secret(fields[secrets[0]])
+        what = "the secret that the platform sends or signs with" if first else "the platform's address, for its keys"
         yield not_set(
             (*path, secrets[0]),
-            f"the secret that the platform sends or signs with{others}, or open = true to accept webhooks of anyone.",
+            f"{what}{others}, or open = true to accept webhooks of anyone.",
         )
 
 
@@ -130,3 +136,5 @@ def _placeholder(path: KeyPath, entry: dict[str, Any]) -> Iterator[Problem]:
         yield Problem((*path, "write_key"), 'is still the placeholder; put in the real key, or set mode = "test"')
     if entry.get("secret") in (SECRET_PLACEHOLDER, [SECRET_PLACEHOLDER]):
         yield Problem((*path, "secret"), "is still the placeholder; put in the secret that the platform gives")
+    if entry.get("api_url") == ADDRESS_PLACEHOLDER:
+        yield Problem((*path, "api_url"), "is still the placeholder; put in the address of the store's API")

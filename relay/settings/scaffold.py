@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 
+from pydantic import BaseModel
+
 from relay.settings.describing import Row, describe
-from relay.settings.inspecting import PLACEHOLDER, SECRET_PLACEHOLDER
+from relay.settings.inspecting import ADDRESS_PLACEHOLDER, PLACEHOLDER, SECRET_PLACEHOLDER
 from relay.settings.options import RelayOptions
 from relay.settings.source_options import DECLARED, WITH_CODE
 from relay.settings.tables import is_secret, variant, variants
-from relay.settings.values import GIVEN_BY_PLATFORM
+from relay.settings.values import AUTHENTICATES, GIVEN_BY_PLATFORM
 
 _WIDTH = 118
 _HELP_AT = 44
@@ -32,11 +34,9 @@ def starting_file(platform: str, secret: str, *, key_from_environment: bool) -> 
     ``secret`` is for a platform that is told it, or is the write key of calls; a platform that makes it gets a
     placeholder.
     """
-    if given_by_platform(platform):
-        secret = SECRET_PLACEHOLDER
     key = {} if key_from_environment else {"write_key": PLACEHOLDER}
     chosen: dict[str, Mapping[str, str]] = {
-        f"sources.{platform}": {"platform": platform, _credential(platform): secret},
+        f"sources.{platform}": {"platform": platform, **_proof(platform, secret)},
         "destinations.segment": {"kind": "segment", "mode": "test", **key},
     }
     parts = [_HEAD]
@@ -48,17 +48,20 @@ def starting_file(platform: str, secret: str, *, key_from_environment: bool) -> 
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
-def given_by_platform(platform: str) -> bool:
-    """Whether the secret is the platform's to make."""
-    model = variant(variants(RelayOptions.model_fields["sources"]), platform)
-    return model is not None and model.model_fields["secret"].json_schema_extra == GIVEN_BY_PLATFORM
-
-
-def _credential(platform: str) -> str:
-    """The option that the platform is most likely to need: the first that is secret."""
+def _model(platform: str) -> type[BaseModel]:
     model = variant(variants(RelayOptions.model_fields["sources"]), platform)
     assert model is not None
-    return next(name for name, field in model.model_fields.items() if is_secret(field))
+    return model
+
+
+def _proof(platform: str, secret: str) -> Mapping[str, str]:
+    """The option that the platform is most likely to need: the first by which it proves itself."""
+    for name, field in _model(platform).model_fields.items():
+        if field.json_schema_extra == AUTHENTICATES:
+            return {name: ADDRESS_PLACEHOLDER}
+        if is_secret(field):
+            return {name: SECRET_PLACEHOLDER if field.json_schema_extra == GIVEN_BY_PLATFORM else secret}
+    raise AssertionError(platform)
 
 
 def _rows(platform: str, kind: str) -> Iterator[Row]:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag
 
 from relay.settings.bigcommerce_options import BigCommerceOptions
 from relay.settings.declared_options import DeclaredOptions
+from relay.settings.saleor_options import SaleorOptions
 from relay.settings.segment_source_options import SegmentSourceOptions
 from relay.settings.values import (
     GIVEN_BY_PLATFORM,
@@ -158,7 +159,7 @@ class ShopifyOptions(Options):
     )
 
 
-WITH_CODE = ("bigcommerce", "elasticpath", "segment", "shopify", "woocommerce")
+WITH_CODE = ("bigcommerce", "elasticpath", "saleor", "segment", "shopify", "woocommerce")
 """Platforms that have a source of their own; any other is declared by data."""
 DECLARED = "declared"
 
@@ -174,6 +175,7 @@ SourceOptions: TypeAlias = Annotated[
     | Annotated[ShopifyOptions, Tag("shopify")]
     | Annotated[BigCommerceOptions, Tag("bigcommerce")]
     | Annotated[WooCommerceOptions, Tag("woocommerce")]
+    | Annotated[SaleorOptions, Tag("saleor")]
     | Annotated[DeclaredOptions, Tag(DECLARED)],
     Discriminator(_variant),
 ]

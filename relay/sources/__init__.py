@@ -10,6 +10,7 @@ from relay.sources.bigcommerce import BigCommerce
 from relay.sources.contract import Evaluator, Source
 from relay.sources.declared.source import DeclaredSource
 from relay.sources.elasticpath import ElasticPath
+from relay.sources.saleor import Saleor
 from relay.sources.segment.source import Segment
 from relay.sources.shopify import Shopify
 from relay.sources.woocommerce import WooCommerce
@@ -17,6 +18,7 @@ from relay.sources.woocommerce import WooCommerce
 PLATFORMS: Mapping[str, Callable[[Any], Source]] = {
     "bigcommerce": BigCommerce,
     "elasticpath": ElasticPath,
+    "saleor": Saleor,
     "segment": Segment,
     "shopify": Shopify,
     "woocommerce": WooCommerce,

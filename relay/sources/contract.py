@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import orjson
 
 from relay.model import Event, Json, JsonObject, PrivacyRequest, Quarantined, Received, Webhook, subject
+from relay.sources.key_set import KeySet
 
 
 class Refused(Exception):
@@ -23,6 +24,10 @@ class Refused(Exception):
         self.code = code
         self.detail = detail
         self.challenge = challenge
+
+
+class KeyOutdated(Refused):
+    """No key known so far made the signature; one that the platform published since may have."""
 
 
 class Unsignable(Exception):
@@ -77,6 +82,11 @@ class Source(Protocol):
 
     @property
     def platform(self) -> str: ...
+
+    @property
+    def key_set(self) -> KeySet | None:
+        """The platform's public keys, when it signs with such: someone has to fetch them. The default: none."""
+        return None
 
     def receive(self, webhook: Webhook, *, now_ms: int) -> Received:
         """Check that the webhook is genuine and read what the relay files it under.

@@ -22,6 +22,8 @@ STATUS = {
     "signature_missing": 401,
     "signature_mismatch": 401,
     "signature_expired": 401,
+    "signature_key_unknown": 401,
+    "keys_unavailable": 503,
     "sender_refused": 403,
     "media_type": 415,
     "body_encoding": 415,
@@ -57,7 +59,8 @@ class Webhooks:
             # Nobody is there to be answered; the platform saw no 2xx and will send again.
             return Response(status_code=400)
         except Refused as error:
-            answer = refusal(STATUS.get(error.code, 400), error.code)
+            status = STATUS.get(error.code, 400)
+            answer = unavailable(error.code) if status == 503 else refusal(status, error.code)
             if error.challenge:
                 answer.headers["WWW-Authenticate"] = error.challenge
                 return answer

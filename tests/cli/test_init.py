@@ -128,6 +128,19 @@ def test_a_folder_that_cannot_be_made_is_no_bug(folder: Path, relay: Relay) -> N
     assert ran.err.startswith("system_refused\n  file")
 
 
+def test_a_source_whose_platform_publishes_keys_waits_for_its_address(folder: Path, relay: Relay) -> None:
+    ran = relay("init", "--source", "saleor", "--templates")
+    assert ran.code == 0
+    assert "ORDER_FULLY_PAID" in ran.out
+    assert Path("templates/sources/saleor/subscription.graphql").exists()
+    file = Path("relay.toml")
+    checked = relay("check", "--offline")
+    assert checked.code == 2
+    assert "sources.saleor.api_url: is still the placeholder" in checked.err
+    file.write_text(file.read_text().replace("https://your-store.example/graphql/", "https://s.example/graphql/"))
+    assert relay("check", "--offline").code == 0
+
+
 def test_a_source_whose_platform_makes_the_secret_waits_for_it(folder: Path, relay: Relay) -> None:
     ran = relay("init", "--source", "shopify")
     assert ran.code == 0

@@ -21,11 +21,12 @@ INVALID = [
     (SOURCE + 'secrets = "x"', "relay.toml line 3: sources.elasticpath.secrets: unknown option; did you mean `secret`?"),
     (SOURCE + 'tracking.order_complete = "x"', "tracking.order_complete: unknown option; did you mean `order_completed`?"),
     ('[sources.a]\nplatform = "elasticpth"', "relay.toml line 2: sources.a.platform: unknown platform 'elasticpth'; did you mean `elasticpath`?"),
-    ('[sources.a]\nplatform = 1', "sources.a.platform: unknown platform; known: bigcommerce, commercetools, elasticpath, segment, shopify, standard-webhooks, stripe, swell, woocommerce"),
+    ('[sources.a]\nplatform = 1', "sources.a.platform: unknown platform; known: bigcommerce, commercetools, elasticpath, saleor, segment, shopify, standard-webhooks, stripe, swell, woocommerce"),
     ('[sources.a]\nplatform = "shopfy"', "relay.toml line 2: sources.a.platform: unknown platform 'shopfy'; did you mean `shopify`?"),
     ('[sources.segment]\nwrite_key = "k"\nallowed_origins = "shop.example.com"', "sources.segment.allowed_origins: expected origins such as"),
     ('[sources.segment]\nwrite_key = "k"\nallowed_origins = ["https://shop.example.com/"]', "sources.segment.allowed_origins: expected origins such as"),
     ('[sources.segment]\nwrite_key = ["s3cr3t", "b"]\n[sources.b]\nplatform = "segment"\nwrite_key = "s3cr3t"', "relay.toml line 5: sources.b.write_key: is also that of sources.segment; give each its own"),
+    ('[sources.saleor]\napi_url = "your-store.saleor.cloud"', "sources.saleor.api_url: expected an address such as"),
     ('[sources.shopify]\nsecret = "s3cr3t"\nshipping_skus = []', "relay.toml line 3: sources.shopify.shipping_skus: unknown option"),
     ('[sources.shopify]\nsecret = "s3cr3t"\nguest_identity = "cart"', "sources.shopify.guest_identity: expected `email_hash` or `email` or `cart_token` or `order_id`; found 'cart'"),
     ('[sources.shopify]\nsecret = "s3cr3t"\ntracking.order_updated = "orders/edited"', "sources.shopify.tracking.order_updated: expected other topics than orders/edited"),
@@ -84,12 +85,13 @@ def test_invalid(loads: Loads, toml: str, told: str) -> None:
 
 
 MISSING = [
-    ("[sources.a]", "relay.toml line 1: sources.a.platform: is not set; known: bigcommerce, commercetools, elasticpath, segment, shopify, standard-webhooks, stripe, swell, woocommerce"),
+    ("[sources.a]", "relay.toml line 1: sources.a.platform: is not set; known: bigcommerce, commercetools, elasticpath, saleor, segment, shopify, standard-webhooks, stripe, swell, woocommerce"),
     ("[sources.elastic-path]", "sources.elastic-path.platform: is not set; did you mean `elasticpath`?"),
     ("[destinations.segment]", "destinations.segment.write_key: is not set: Write key of the Segment source. It may also come from RELAY_DESTINATIONS__SEGMENT__WRITE_KEY."),
     ("[sources.elasticpath]", "sources.elasticpath.secret: is not set: the secret that the platform sends or signs with, or composer_client_secret, or open = true to accept webhooks of anyone"),
     ("[sources.elasticpath]\nsecret = []", "sources.elasticpath.secret: is not set"),
     ("[sources.segment]", "sources.segment.write_key: is not set: the secret that the platform sends or signs with, or secret, or open = true"),
+    ("[sources.saleor]", "sources.saleor.api_url: is not set: the platform's address, for its keys, or secret, or open = true"),
     ("[sources.shopify]", "sources.shopify.secret: is not set: the secret that the platform sends or signs with, or open = true"),
     ("[sources.elasticpath]\nsecret = false", "sources.elasticpath.secret: is not set"),
     ("[sources.elasticpath]\nopen = false", "sources.elasticpath.secret: is not set"),

@@ -129,6 +129,7 @@ def test_one_value_is_taken_or_told_by_its_name(file: Path, place: list[str], va
     sources: dict[str, Any] = {"elasticpath": {"secret": "s", "commerce": commerce}, "shopify": {"secret": "s"}}
     sources["woocommerce"] = {"secret": "s"}
     sources["segment"] = {"write_key": "s"}
+    sources["saleor"] = {"secret": "s"}
     for platform in ("stripe", "bigcommerce"):
         sources[platform] = {"secret": "s", "commerce": {"base_url": "https://a.b", "token": "t"}}
     data: dict[str, Any] = {"sources": sources, "destinations": {name: {**of} for name, of in DESTINATIONS.items()}}

@@ -45,12 +45,15 @@ def source_of(vector: dict[str, Any]) -> Source:
     if vector["kind"] in SECRETS:
         options = SECRETS[vector["kind"]](vector)
     elif "jwks" in vector:
-        options = {"secret": "unused", "jwks": json.dumps(vector["jwks"])}
+        options = {"api_url": "https://shop.example.com/graphql/"}
     else:
         name = next((name for name in NAMES if name in vector), "")
         options = {name if name in options_of(platform).model_fields else "secret": vector.get(name, "any")}
     read = RelayOptions.model_validate({"sources": {platform: {"platform": platform, **options}}})
-    return build_sources(read)[platform]
+    source = build_sources(read)[platform]
+    if source.key_set is not None:
+        source.key_set.replace(json.dumps(vector["jwks"]).encode())
+    return source
 
 
 def options_of(platform: str) -> type[BaseModel]:
