@@ -88,7 +88,7 @@ def _templates_in_use(file: Path, *, fresh: bool) -> tuple[Path, Sequence[str]]:
     from relay.settings.options import TemplateOptions
 
     if fresh:
-        return file.parent / os.environ.get(FOLDER, TemplateOptions().folder), ["segment"]
+        return file.parent.absolute() / os.environ.get(FOLDER, TemplateOptions().folder), ["segment"]
     options = load(file, os.environ).options
     return Path(options.templates.folder), sorted({one.kind for one in options.destinations.values()})
 

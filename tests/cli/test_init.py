@@ -131,7 +131,7 @@ def test_a_folder_that_cannot_be_made_is_no_bug(folder: Path, relay: Relay) -> N
 def test_a_source_whose_platform_publishes_keys_waits_for_its_address(folder: Path, relay: Relay) -> None:
     ran = relay("init", "--source", "saleor", "--templates")
     assert ran.code == 0
-    assert "ORDER_FULLY_PAID" in ran.out
+    assert "order_fully_paid" in ran.out
     assert Path("templates/sources/saleor/subscription.graphql").exists()
     file = Path("relay.toml")
     checked = relay("check", "--offline")

@@ -30,6 +30,7 @@ SECRETS = {
     "woocommerce": "a-secret-for-&amp;woocommerce",
     "bigcommerce": "a-secret-for-bigcommerce",
     "segment": "a-secret-for-segment",
+    "saleor": "a-secret-for-saleor",
 }
 COMPLETED_ONLY = ("bigcommerce",)
 """A sample of these has nothing to say without the store's API, which does not know it."""
