@@ -42,11 +42,12 @@ def serve(
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End when the story is told.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the relay; 0 takes a free one.")] = 0,
+    everybody: Annotated[bool, typer.Option("--all", help="With a look-alike of every vendor.")] = False,
 ) -> None:
     """See the whole flow on this machine alone: webhooks, a Segment look-alike, and what arrives."""
     from rich.console import Console
 
     from relay.demo.story import tell
 
-    if not asyncio.run(tell(Console(), once=once, port=port)):
+    if not asyncio.run(tell(Console(), once=once, port=port, everybody=everybody)):
         raise typer.Exit(FAILED)

@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 
 ORDER_ID = "5f0c6c0e-3a52-4a3d-9c3b-0c7c5b7f1001"
+CLICK = "0123456789abcdef0123456789abcdef"
+"""Of the partner's link that the buyer came by, as a shop keeps it for Everflow."""
 CUSTOMER_ID = "c4d1a1b6-7c80-4b53-8c55-2f8f0a9d0042"
 
 
@@ -86,6 +88,7 @@ def _order(payment: str, status: str, updated_at: str) -> dict[str, Any]:
         "payment": payment,
         "shipping": "unfulfilled",
         "anonymized": False,
+        "everflow_transaction_id": CLICK,
         "customer": {"name": "Ada Example", "email": "ada@example.com"},
         "shipping_address": {"first_name": "Ada", "last_name": "Example", "city": "Leeds", "country": "GB"},
         "meta": {

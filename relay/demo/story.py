@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ from relay.codes import CODES
 from relay.demo.samples import Sample, samples
 from relay.demo.segment import SegmentLookalike
 from relay.demo.serving import serve
+from relay.demo.vendors import Vendors
 from relay.model import Selection
 from relay.pipeline.wakeups import Stopping
 from relay.settings.loading import load
@@ -44,26 +46,31 @@ write_key = "{write_key}"
 """
 
 
-def configuration(folder: Path, segment_url: str, port: int) -> Path:
+def configuration(folder: Path, segment_url: str, port: int, others: str = "") -> Path:
     """Writes the demo's configuration; a relay.toml that is there already has no say in it."""
     file = folder / "relay.toml"
-    file.write_text(CONFIGURATION.format(port=port, secret=SECRET, segment_url=segment_url, write_key=WRITE_KEY))
+    own = CONFIGURATION.format(port=port, secret=SECRET, segment_url=segment_url, write_key=WRITE_KEY)
+    file.write_text(own + others)
     return file
 
 
-async def tell(console: Console, *, once: bool, port: int) -> bool:
-    """Run the demo; true when everything came out as it should. Without ``once`` it then goes on serving."""
+async def tell(console: Console, *, once: bool, port: int, everybody: bool = False) -> bool:
+    """Run the demo; true when everything came out as it should. Without ``once`` it then goes on serving.
+
+    With ``everybody`` the other vendors get the same webhooks.
+    """
     logs.configure(level="error")
     signals = Signals()
     signals.install()
     lookalike = SegmentLookalike([WRITE_KEY])
     with tempfile.TemporaryDirectory(prefix="relay-demo-") as folder, server.bind("127.0.0.1", port) as listener:
-        async with serve(lookalike) as segment_url:
-            loaded = load(configuration(Path(folder), segment_url, port), {})
+        vendors = Vendors() if everybody else None
+        async with serve(lookalike) as segment_url, vendors.serving() if vendors else nullcontext("") as others:
+            loaded = load(configuration(Path(folder), segment_url, port, others), {})
             async with build(loaded, listener) as relay, asyncio.TaskGroup() as group:
                 group.create_task(relay.run(signals))
                 try:
-                    right = await _perform(console, relay, lookalike, segment_url)
+                    right = await _perform(console, relay, lookalike, segment_url, vendors)
                     if not once:
                         _invite(console, relay, segment_url, folder)
                         await signals.first.wait()
@@ -76,15 +83,19 @@ async def tell(console: Console, *, once: bool, port: int) -> bool:
     return right
 
 
-async def _perform(console: Console, relay: Relay, lookalike: SegmentLookalike, segment_url: str) -> bool:
+async def _perform(
+    console: Console, relay: Relay, lookalike: SegmentLookalike, segment_url: str, vendors: Vendors | None
+) -> bool:
     console.print(f"[bold]The relay[/] listens on {relay.url}, [bold]a Segment look-alike[/] on {segment_url}\n")
     answers = await _post(relay.url)
     async with asyncio.timeout(DEADLINE_S):
         await relay.standing.drained()
     console.print(_posted(answers))
     console.print(_arrived(lookalike))
+    if vendors is not None:
+        console.print(vendors.arrived())
     console.print(await _refused(relay))
-    return await _judge(console, relay, lookalike, answers)
+    return await _judge(console, relay, lookalike, answers, vendors)
 
 
 async def _post(url: str) -> list[tuple[Sample, int, dict[str, str]]]:
@@ -142,6 +153,7 @@ async def _judge(
     relay: Relay,
     lookalike: SegmentLookalike,
     answers: Sequence[tuple[Sample, int, dict[str, str]]],
+    vendors: Vendors | None,
 ) -> bool:
     """Compare what happened with what was promised, and say it."""
     delivered = await relay.journal.find(Selection(), limit=100)
@@ -155,7 +167,9 @@ async def _judge(
         "seven calls at Segment, each once": len(lookalike.stored) == EXPECTED_CALLS
         and all(len(contents) == 1 for contents in lookalike.ledger.values()),
         "nothing dropped by Segment": not lookalike.dropped,
-        "every event ended as delivered": [list(event.outcomes) for event in delivered] == [["delivered@segment"]] * 7,
+        "every event ended as delivered": ["delivered@segment" in event.outcomes for event in delivered] == [True] * 7
+        and not any(outcome.startswith("dead") for event in delivered for outcome in event.outcomes),
+        **(vendors.promises() if vendors else {}),
     }
     for promise, kept in promises.items():
         console.print(f"[green]✔[/] {promise}" if kept else f"[red]✘ {promise}[/]")

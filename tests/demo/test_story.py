@@ -44,6 +44,16 @@ async def test_once_tells_the_story_and_ends(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_all_tells_of_every_vendor() -> None:
+    console = Console(file=io.StringIO(), width=160)
+    async with asyncio.timeout(DEADLINE_S):
+        assert await story.tell(console, once=True, port=0, everybody=True)
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    assert told.count("✔") == PROMISES + 4
+    for words in ("CHECKOUT purchase", "POST invoice", "103.20, reversed", "cancelled"):
+        assert words in told
+
+
 @pytest.mark.long
 async def test_without_once_it_goes_on_until_ctrl_c(tmp_path: Path) -> None:
     process = await demo(tmp_path)
