@@ -29,10 +29,12 @@ from relay.pipeline import trying
 from relay.pipeline.completing import Completer
 from relay.pipeline.deliver import Delivery, DeliveryOptions
 from relay.pipeline.earlier_calls import EarlierCalls
+from relay.pipeline.forwarding import heard
 from relay.pipeline.gates import FIRST_WAIT_S, LineGate
 from relay.pipeline.handling import Wanted
 from relay.pipeline.intake import Intake
 from relay.pipeline.key_keeping import KeyKeeper
+from relay.pipeline.observing import Observer
 from relay.pipeline.pacing import Pace
 from relay.pipeline.refusals import Refusals
 from relay.pipeline.reloading import Reloading
@@ -44,6 +46,7 @@ from relay.pipeline.standing import Standing
 from relay.pipeline.supervising import supervise
 from relay.pipeline.wakeups import Wakeups
 from relay.pipeline.watching import watch
+from relay.pipeline.worker_process import WorkerProcess
 from relay.renderer import Hello, build_library, build_mapper, build_sources, is_mapped, wants_earlier
 from relay.settings.loading import Loaded
 from relay.settings.options import CommerceOptions, DestinationOptions, RelayOptions, SourceOptions
@@ -98,18 +101,24 @@ class Relay:
     retention: Retention
     source_watch: SourceWatch
     keepers: dict[str, KeyKeeper]
-    server: server.Server
+    server: server.Server | None
+    """None in a worker process."""
+    worker: WorkerProcess | None
     url: str
 
     async def run(self, signals: Signals) -> None:
         """Work until a signal; then end what is in hand, at most ``server.shutdown_s`` long."""
         async with asyncio.TaskGroup() as group:
-            work = [group.create_task(self.server.run_until_stopped(), name="web")]
+            work = []
+            if self.server is not None:
+                work.append(group.create_task(self.server.run_until_stopped(), name="web"))
+                work.append(group.create_task(supervise("sources", self.source_watch.run, self.wakeups)))
+            if self.worker is not None:
+                work.append(group.create_task(supervise("worker", self.worker.run, self.wakeups)))
             for name, line in self.lines.items():
                 work.append(group.create_task(supervise(render_stage(name), line.run, self.wakeups)))
             for name, delivery in self.deliveries.items():
                 work.append(group.create_task(supervise(deliver_stage(name), delivery.run, self.wakeups)))
-            work.append(group.create_task(supervise("sources", self.source_watch.run, self.wakeups)))
             if self.role.works:
                 work.append(group.create_task(supervise("retention", self.retention.run, self.wakeups)))
                 work.append(group.create_task(supervise("templates", self.reloading.run, self.wakeups)))
@@ -125,7 +134,8 @@ class Relay:
     async def _end(self, signals: Signals, work: list[asyncio.Task[None]]) -> None:
         logs.get("relay").info("stopping", within_s=self.options.server.shutdown_s)
         self.wakeups.stop()
-        self.server.stop()
+        if self.server is not None:
+            self.server.stop()
         forced = asyncio.ensure_future(signals.second.wait())
         finished = asyncio.ensure_future(asyncio.wait(work))
         await asyncio.wait(
@@ -154,10 +164,20 @@ class Signals:
 
 @asynccontextmanager
 async def build(
-    loaded: Loaded, listener: socket.socket, *, role: Role = Role.ALL, first_wait_s: float = FIRST_WAIT_S
+    loaded: Loaded,
+    listener: socket.socket | None,
+    *,
+    role: Role = Role.ALL,
+    first_wait_s: float = FIRST_WAIT_S,
+    observer: Observer | None = None,
 ) -> AsyncIterator[Relay]:
-    """A relay that is ready to run on ``listener``; ``first_wait_s`` is its wait after a first failure."""
+    """A relay that is ready to run on ``listener``; ``first_wait_s`` is its wait after a first failure.
+
+    Without a ``listener`` it works for another process, whose metrics ``observer`` stands for.
+    """
     options = loaded.options
+    splits = listener is not None and role is Role.ALL and options.server.processes == 2
+    role = Role.INTAKE if splits else role
     async with AsyncExitStack() as stack:
         wakeups = Wakeups()
         gates: dict[str, LineGate] = {}
@@ -184,6 +204,7 @@ async def build(
             standing.backlogs, standing.closed_gates, source_watch.states, standing.template_problems, now_ms
         )
         commits.append(metrics.commit)
+        observer = observer or metrics
 
         def gate(name: str) -> LineGate:
             gates[name] = LineGate(name, journal, wakeups, now_ms, random.random, first_wait_s=first_wait_s)
@@ -200,7 +221,7 @@ async def build(
                 journal=journal,
                 renderer=renderer,
                 wakeups=wakeups,
-                observer=metrics,
+                observer=observer,
                 now_ms=now_ms,
             )
         deliveries: dict[str, Delivery] = {}
@@ -218,7 +239,7 @@ async def build(
                 earlier=EarlierCalls(journal, wants_earlier(options, lambda: library.snapshot)),
                 pace=build_pace(destination.requests_per_second),
                 wakeups=wakeups,
-                observer=metrics,
+                observer=observer,
                 now_ms=now_ms,
                 refusals=Refusals(
                     name,
@@ -227,12 +248,20 @@ async def build(
                     journal=journal,
                     door=door,
                     wakeups=wakeups,
-                    observer=metrics,
+                    observer=observer,
                     now_ms=now_ms,
                 )
                 if isinstance(built, RefusesLater) and destination.mode == "live"
                 else None,
             )
+        worker = None
+        if splits:
+            for name in stages:
+                await gate(name).load()
+            worker = WorkerProcess(loaded, wakeups, partial(heard, metrics))
+            stack.push_async_callback(worker.close)
+            await worker.start()
+            wakeups.forward = worker.wake
         keepers = build_keepers(sources, door) if role.takes else {}
         checked_by = await verifier(loaded, journal, lasting=True)
         intake = Intake(journal, sources, wakeups, metrics, now_ms, checked_by, keepers)
@@ -270,8 +299,11 @@ async def build(
             keepers=keepers,
             server=server.Server(
                 Site(webhooks, tracking, health, takes=role.takes), listener, shutdown_s=options.server.shutdown_s
-            ),
-            url=server.url(listener),
+            )
+            if listener is not None
+            else None,
+            worker=worker,
+            url=server.url(listener) if listener is not None else "",
         )
 
 

@@ -108,6 +108,7 @@ CODES: dict[str, Code] = {
     "worker_only": Code(
         "This node only renders and delivers (--role worker).", "Send webhooks to nodes with the role intake or all."
     ),
+    "worker_ended": Code("The process that renders and delivers ended.", "See the log; it is started anew."),
     "stopping": Code("The relay is shutting down.", "The platform will retry."),
     # -- rendering
     "no_tracked_event": Code(

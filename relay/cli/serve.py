@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import sys
 from typing import Annotated, Literal
 
 import typer
 
 from relay.cli.frame import FAILED, frame
-
-GARBAGE_THRESHOLD = 20_000
-SWITCH_INTERVAL_S = 0.0005
 
 
 def serve(
@@ -27,14 +22,11 @@ def serve(
 
     from relay import app, logs
     from relay.settings.describing import secrets_of
+    from relay.tuning import tune
 
     loaded = frame(context).load()
     logs.configure(loaded.options.log.format, loaded.options.log.level, secrets_of(loaded.options))
-    # What is loaded by now stays; looking through it again and again costs a tenth of the throughput.
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
-    # The journal's threads need the interpreter often and for short; at Python's 5 ms they would wait for it.
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    tune()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(app.serve(loaded, role=app.Role(role)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 
 
 class Stopping(Exception):
@@ -21,6 +22,8 @@ class Wakeups:
         self._flags: dict[tuple[str, int], asyncio.Event] = {}
         self._partitions: dict[int, list[asyncio.Event]] = defaultdict(list)
         self._stop = asyncio.Event()
+        self.forward: Callable[[str, int], None] | None = None
+        """Gets what wakes a line, where lines run in another process."""
         self._awaited: set[asyncio.Event] = set()
 
     def flag(self, stage: str, partition: int) -> asyncio.Event:
@@ -33,6 +36,8 @@ class Wakeups:
         return self._flags[key]
 
     def wake(self, stage: str, partition: int) -> None:
+        if self.forward is not None:
+            self.forward(stage, partition)
         flag = self._flags.get((stage, partition))
         if flag is not None:
             flag.set()

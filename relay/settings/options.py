@@ -51,6 +51,9 @@ class ServerOptions(Options):
         description="Networks of proxies that are believed what `X-Forwarded-For` says; without any, nobody is.",
     )
     max_body_bytes: PositiveInt = Field(6 * 1024 * 1024, description="A larger webhook is answered 413.")
+    processes: int = Field(
+        1, ge=1, le=2, description="2: webhooks are taken in one process, and rendered and delivered in another."
+    )
     shutdown_s: Seconds = Field(10.0, description="How long SIGTERM waits for work in hand.")
 
 

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from relay.journal.protocol import CursorMoved, JournalUnavailable
 from relay.journal.sqlite.answers import Answer, hand_back
 from relay.journal.sqlite.appending import append_events
 from relay.journal.sqlite.connecting import identity, is_file_trouble, open_writer, unavailable
+from relay.journal.sqlite.turns import Turns
 from relay.model import Appended, NewEvent
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Operation | None] = SimpleQueue()
         self._database: sqlite3.Connection | None = None
+        self._turns: Turns | None = None
         self._data_version: int | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
@@ -113,6 +115,8 @@ class Writer:
                 self._serve(group)
         self._checkpoint()
         self._disconnect()
+        if self._turns is not None:
+            self._turns.close()
 
     def _serve(self, group: Sequence[_Operation]) -> None:
         duration_s = 0.0
@@ -122,15 +126,21 @@ class Writer:
             answers = [Answer(alone.future, alone.work(database)) for alone in group if isinstance(alone, _Alone)]
             writes = [operation for operation in group if not isinstance(operation, _Alone)]
             if writes:
-                started = time.perf_counter()
-                answers += self._transact(database, writes)
-                duration_s = time.perf_counter() - started
+                with self._turn():
+                    started = time.perf_counter()
+                    answers += self._transact(database, writes)
+                    duration_s = time.perf_counter() - started
             # Also after the commit: what went into a file without a name is lost at the next start.
             self._check_file()
         except Exception as error:  # It goes to everyone who waits.
             self._disconnect()
             answers = [Answer(operation.future, error=unavailable(self._path, error)) for operation in group]
         hand_back(self._loop, answers, lambda: self._observe(duration_s))
+
+    def _turn(self) -> AbstractContextManager[None]:
+        if self._turns is None:
+            self._turns = Turns(self._path)
+        return self._turns.mine()
 
     def _check_file(self) -> None:
         if identity(self._path) != self._file:
