@@ -101,7 +101,7 @@ class WorkerProcess:
         try:
             await self.start()
         except RelayError as error:
-            self._log.error(error.code, detail=error.message)
+            self._log.error("worker_ended", code=error.code, detail=error.message)
 
     async def _end_with_relay(self) -> None:
         await self._wakeups.stop_event.wait()
