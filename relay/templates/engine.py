@@ -30,7 +30,7 @@ _LONGEST_EXPLAINED = 64 * 1024  # of template; parsing takes the reference engin
 _LONGEST_EXPLAINING_MS = 200
 _LOOKING_FOR_A_LOOP_MS = 20
 _DEPTH_OF_EXPLAINING = 500
-_PREEMPTIONS_FORGIVEN = 4
+_PREEMPTIONS_FORGIVEN = 3
 _CODE = re.compile(r"(?:[A-Z][a-z ]+: )*([A-Z]\d{4})\b")
 _HOST = re.compile(r"host function raised (\w+): (.*)", re.DOTALL)
 
@@ -43,40 +43,9 @@ class FastEngine:
 
     def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
         """See `Engine.render`."""
-        result = self._given_time(template, document_json, bindings, now_ms)
-        if result is not None and len(result) > self._limits.max_output_bytes // 4:
-            self._check_size(result, template)
-        return result
-
-    def _given_time(
-        self, template: Template, document_json: str, bindings: Mapping[str, Any], now_ms: int
-    ) -> str | None:
-        """jsonatapy counts time on the wall, which passes also while a busy machine lets the template wait.
-
-        Where that explains why it took too long, the order is not at fault and is rendered again.
-        """
-        preempted = 0
-        while True:
-            used_s = time.thread_time()
-            try:
-                return self._evaluate(template, document_json, bindings, now_ms)
-            except TemplateFailure as failure:
-                used_ms = (time.thread_time() - used_s) * 1000
-                waited = failure.code == "template_timeout" and used_ms * 4 < self._limits.timeout_ms
-                if not waited or preempted == _PREEMPTIONS_FORGIVEN:
-                    raise
-                preempted += 1
-
-    def _evaluate(self, template: Template, document_json: str, bindings: Mapping[str, Any], now_ms: int) -> str | None:
         started_s = time.monotonic()
         try:
-            result: str | None = compiled(template.text, template.version).evaluate_json_or_none(
-                document_json,
-                {**bindings, NOW_BINDING: now_ms},
-                timeout=self._limits.timeout_ms,
-                max_stack_depth=self._limits.max_depth,
-                max_sequence_length=self._limits.max_sequence,
-            )
+            result = self._evaluated(template, document_json, {**bindings, NOW_BINDING: now_ms})
         except BaseException as error:
             if not isinstance(error, Exception) and not is_panic(error):
                 raise
@@ -90,7 +59,34 @@ class FastEngine:
             if left_ms > 0 and small:
                 diagnostic = self._explained(diagnostic, template, document_json, bindings, now_ms, left_ms)
             raise TemplateFailure(diagnostic) from None
+        if result is not None and len(result) > self._limits.max_output_bytes // 4:
+            self._check_size(result, template)
         return result
+
+    def _evaluated(self, template: Template, document_json: str, bindings: dict[str, Any]) -> str | None:
+        """jsonatapy counts time on the wall, which passes also while a busy machine lets the template wait.
+
+        Where that explains why it took too long, the order is not at fault and is rendered again.
+        """
+        started_s = time.thread_time()
+        preempted = 0
+        while True:
+            try:
+                result: str | None = compiled(template.text, template.version).evaluate_json_or_none(
+                    document_json,
+                    bindings,
+                    timeout=self._limits.timeout_ms,
+                    max_stack_depth=self._limits.max_depth,
+                    max_sequence_length=self._limits.max_sequence,
+                )
+            except Exception as error:
+                used_ms = (time.thread_time() - started_s) * 1000
+                too_long = _read(error, template.path).code == "template_timeout"
+                if not too_long or used_ms * 4 > self._limits.timeout_ms or preempted == _PREEMPTIONS_FORGIVEN:
+                    raise
+                preempted += 1
+            else:
+                return result
 
     def _explained(
         self,
