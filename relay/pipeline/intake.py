@@ -115,8 +115,8 @@ class Intake:
             async with asyncio.TaskGroup() as group:  # so that they share a commit
                 for webhook, refusal in refused:
                     group.create_task(self.refuse(source, webhook, refusal))
-        except* JournalUnavailable as unavailable:
-            raise unavailable.exceptions[0] from None
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         return appended
 
     async def _received(self, source: str, webhook: Webhook, now_ms: int) -> Received:

@@ -201,9 +201,10 @@ async def test_without_a_journal_nothing_is_acked(tmp_path: Path) -> None:
     async with store(tmp_path) as (relay, receiver, client):
         database = tmp_path / "relay.db"
         database.rename(tmp_path / "away.db")
-        answer = await client.post("/v1/batch", content=batch(call()), headers=BASIC)
-        assert (answer.status_code, answer.json()["code"]) == (503, "journal_unavailable")
-        assert int(answer.headers["retry-after"]) > 0
+        for body in (batch(call()), batch(7), batch(7, 8, call()), b"{"):
+            answer = await client.post("/v1/batch", content=body, headers=BASIC)
+            assert (answer.status_code, answer.json()["code"]) == (503, "journal_unavailable")
+            assert int(answer.headers["retry-after"]) > 0
         (tmp_path / "away.db").rename(database)
         assert (await client.post("/v1/batch", content=batch(call()), headers=BASIC)).status_code == 200
         await drained(relay)
