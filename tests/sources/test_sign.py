@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from relay.model import Webhook
 from relay.settings.bigcommerce_options import BigCommerceOptions
 from relay.settings.options import ElasticPathOptions
+from relay.settings.saleor_options import SaleorOptions
 from relay.settings.segment_source_options import SegmentSourceOptions
 from relay.settings.source_options import ShopifyOptions
 from relay.settings.woocommerce_options import WooCommerceOptions
 from relay.sources.bigcommerce import BigCommerce
 from relay.sources.contract import Refused, Source, Unsignable
 from relay.sources.elasticpath import ElasticPath
+from relay.sources.saleor import Saleor
 from relay.sources.segment.source import Segment
 from relay.sources.shopify import Shopify
 from relay.sources.woocommerce import WooCommerce
@@ -62,6 +64,11 @@ def bigcommerce(**options: Any) -> BigCommerce:
     return BigCommerce(BigCommerceOptions.model_validate({"platform": "bigcommerce", **options}))
 
 
+def saleor(**options: Any) -> Saleor:
+    api = {"platform": "saleor", "api_url": "https://shop.saleor.example/graphql/"}
+    return Saleor(SaleorOptions.model_validate({**api, **options}))
+
+
 def segment(**options: Any) -> Segment:
     return Segment(SegmentSourceOptions.model_validate({"platform": "segment", **options}))
 
@@ -85,6 +92,7 @@ SOURCES = {
     "woocommerce": (woocommerce(secret="a &amp; b"), woocommerce(secret="another")),
     "bigcommerce": (bigcommerce(secret=SECRET), bigcommerce(secret="another")),
     "bigcommerce's own": (bigcommerce(client_secret=SECRET), bigcommerce(client_secret="another")),
+    "saleor": (saleor(secret=SECRET), saleor(secret="another")),
     "segment": (segment(secret=SECRET), segment(secret="another")),
     "topic in a header": (topic_in_header(secret=SECRET), topic_in_header(secret="another")),
     **{name: (by_scheme(name, secret=SECRET), by_scheme(name, secret="another")) for name in SCHEMES},
@@ -123,6 +131,7 @@ def test_any_text_is_signed(text: str, now_ms: int) -> None:
         (packaged("swell"), "no secret"),
         (woocommerce(), "no secret"),
         (bigcommerce(), "no secret"),
+        (saleor(), "own key"),
         (segment(write_key="k"), "tracking API"),
     ],
 )
