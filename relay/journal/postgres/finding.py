@@ -10,7 +10,8 @@ from relay.journal.postgres.appending import short
 from relay.journal.postgres.arrays import Bigints
 from relay.journal.postgres.connecting import Connection
 from relay.journal.postgres.pools import row, rows
-from relay.journal.postgres.showing import LAST_ID, known_ids
+from relay.journal.postgres.reading import LAST_ID
+from relay.journal.postgres.showing import known_ids
 from relay.model import EventId, EventSummary, Lane, OutcomeKind, Selection
 
 SUMMARIES = """

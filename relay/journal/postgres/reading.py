@@ -10,6 +10,8 @@ from relay.journal.postgres.horizon import Bounds
 from relay.journal.postgres.pools import Pool
 from relay.model import Call, CallBatch, Event, EventBatch, Lane, Stage
 
+LAST_ID = 2**63 - 1
+"""A person may ask for a larger one, of which PostgreSQL cannot even be asked."""
 BATCH_BYTES = 8 << 20
 """A batch ends with the event or call that reaches this."""
 
@@ -25,21 +27,30 @@ CALL_COLUMNS = (
 )
 
 
-def _batch(table: str, columns: str, large: str, waiting: str, joined: str) -> str:
+def _batch(table: str, columns: str, large: str, line: str, joined: str) -> str:
     """SQL for a row each: the position, whether something waits beyond the horizon, and the columns.
 
-    There is a row without columns when nothing can be read.
+    There is a row without columns when nothing can be read. ``line`` are the first columns of the index by
+    stage. They are compared and sorted by as rows, since only that index has such an order: the planner would
+    take the primary key else, and walk through all that waits for others.
     """
+    values = ", ".join(f"%({column})s" for column in line.split(", "))
+
+    def behind(what: str, position: str, upto: str, limit: str) -> str:
+        return f"""
+            select {what} from {table}
+            where ({line}, id) > ({values}, {position}) and ({line}, id) <= ({values}, {upto})
+            order by {line}, id limit {limit}
+        """  # noqa: S608
+
     return f"""
         select r.position,
-            exists (select 1 from {table} where {waiting} and id > greatest(r.position, %(bound)s)),
+            batch.id is null and ({behind("id", "greatest(r.position, %(bound)s)", str(LAST_ID), "1")}) is not null,
             batch.*
         from cursors r left join lateral (
             select {columns} from (
                 select *, sum(octet_length({large})) over (order by id) - octet_length({large}) as before
-                from (
-                    select * from {table} where {waiting} and id > r.position and id <= %(bound)s
-                    order by id limit %(limit)s) waiting
+                from ({behind("*", "r.position", "%(bound)s", "%(limit)s")}) waiting
             ) {joined}
             where before < {BATCH_BYTES}
         ) batch on true
@@ -47,16 +58,8 @@ def _batch(table: str, columns: str, large: str, waiting: str, joined: str) -> s
     """  # noqa: S608  only constants of this file
 
 
-READ_EVENTS = _batch(
-    "events", EVENT_COLUMNS, "body", "source = %(source)s and lane = %(lane)s and partition = %(partition)s", "e"
-)
-READ_CALLS = _batch(
-    "calls",
-    CALL_COLUMNS,
-    "text",
-    "lane = %(lane)s and partition = %(partition)s",
-    "c left join events e on e.id = c.event_id",
-)
+READ_EVENTS = _batch("events", EVENT_COLUMNS, "body", "source, lane, partition", "e")
+READ_CALLS = _batch("calls", CALL_COLUMNS, "text", "lane, partition", "c left join events e on e.id = c.event_id")
 DELIVERED = "select message_id from delivered where destination = %s and message_id = any(%s::text[])"
 
 

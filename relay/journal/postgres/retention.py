@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from relay.journal.postgres.arrays import Bigints, Texts
 from relay.journal.postgres.pools import Pool
-from relay.journal.postgres.showing import ATTEMPTS_OF_CALLS, LAST_ID, WIDEST_ATTEMPT
+from relay.journal.postgres.reading import LAST_ID
+from relay.journal.postgres.showing import ATTEMPTS_OF_CALLS, WIDEST_ATTEMPT
 from relay.journal.protocol import Dropped, Emptied
 
 _END = LAST_ID

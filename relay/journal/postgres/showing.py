@@ -8,12 +8,10 @@ from typing import Any
 from relay.journal.postgres.arrays import Bigints
 from relay.journal.postgres.connecting import Connection
 from relay.journal.postgres.pools import row, rows
-from relay.journal.postgres.reading import CALL_COLUMNS, EVENT_COLUMNS, to_call, to_event
+from relay.journal.postgres.reading import CALL_COLUMNS, EVENT_COLUMNS, LAST_ID, to_call, to_event
 from relay.journal.postgres.standing import fetched
 from relay.model import Attempt, Event, EventId, Outcome, OutcomeKind, Quarantined, QuarantineId, Timeline
 
-LAST_ID = 2**63 - 1
-"""A person may ask for a larger one, of which PostgreSQL cannot even be asked."""
 WIDEST_ATTEMPT = 5_000
 """More calls of one lane and partition than any request spans: the largest batch of a vendor is 2,500."""
 _QUARANTINE_BYTES = 1 << 20
@@ -34,7 +32,12 @@ _ATTEMPT = (
     "id, destination, started_at_ms, duration_ms, status, verdict, code, calls, first_call, last_call, answer, request"
 )
 ATTEMPTS = f"select distinct {_ATTEMPT} from ({ATTEMPTS_OF_CALLS}) a order by id"  # noqa: S608
-LAST_ATTEMPT = f"select {_ATTEMPT} from attempts where destination = %s order by id desc limit 1"  # noqa: S608
+# Compared and sorted by as a row, so that no index but the one by destination will do.
+LAST_ATTEMPT = f"""
+    select {_ATTEMPT} from attempts
+    where (destination, id) >= (%(destination)s, 0) and (destination, id) <= (%(destination)s, {LAST_ID})
+    order by destination desc, id desc limit 1
+"""  # noqa: S608
 OUTCOMES = """
     select id, event_id, call_id, destination, message_id, kind, code, detail, attempt_id, at_ms
     from outcomes where event_id = %s order by id
@@ -75,7 +78,7 @@ async def timeline(connection: Connection, event_id: EventId) -> Timeline | None
 
 
 async def last_attempt(connection: Connection, destination: str) -> Attempt | None:
-    found = await row(connection, LAST_ATTEMPT, (destination,))
+    found = await row(connection, LAST_ATTEMPT, {"destination": destination})
     return Attempt(*found) if found else None
 
 
