@@ -47,6 +47,7 @@ async def configuration(loaded: Loaded) -> Sequence[Finding]:
     """It was loaded, so it is valid; what remains is what is valid and still hardly meant."""
     from relay.settings.inspecting import PLACEHOLDER
     from relay.settings.options import SegmentOptions
+    from relay.settings.values import NEEDED
 
     options = loaded.options
 
@@ -61,6 +62,10 @@ async def configuration(loaded: Loaded) -> Sequence[Finding]:
             if source.open:
                 text = "Accepts webhooks of anyone who knows the URL. Set a secret and leave `open` out."
                 yield Finding(f"sources.{name}", "warning", text)
+            for option, field in type(source).model_fields.items():
+                if field.json_schema_extra == NEEDED and getattr(source, option) is None:
+                    text = f"Without [sources.{name}.{option}] its webhooks make no calls: they become dead letters."
+                    yield Finding(f"sources.{name}.{option}", "warning", text)
         for name, destination in options.destinations.items():
             if isinstance(destination, SegmentOptions) and destination.write_key.get_secret_value() == PLACEHOLDER:
                 text = "The write key is the placeholder. Put in the real one."

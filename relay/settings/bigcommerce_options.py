@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from relay.settings.declaration import Header
-from relay.settings.values import IN_TEMPLATES, Options, Seconds, Secrets, TopicChoice, WebAddress
+from relay.settings.values import IN_TEMPLATES, NEEDED, Options, Seconds, Secrets, TopicChoice, WebAddress
 
 LAST_STATUS = 14
 
@@ -94,5 +94,7 @@ class BigCommerceOptions(Options):
         default_factory=BigCommerceTrackingOptions, description="Tracked events."
     )
     commerce: BigCommerceCommerceOptions | None = Field(
-        None, description="The store's API. Webhooks hold ids only: without it no order or customer makes a call."
+        None,
+        description="The store's API. Webhooks hold ids only: without it no order or customer makes a call.",
+        json_schema_extra=NEEDED,
     )

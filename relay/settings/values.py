@@ -12,6 +12,8 @@ IN_TEMPLATES: dict[str, Any] = {"in_templates": True}
 """Marks an option that templates see as ``$settings``."""
 GIVEN_BY_PLATFORM: dict[str, Any] = {"given_by_platform": True}
 """Marks a secret that the platform makes, so that `relay init` cannot."""
+NEEDED: dict[str, Any] = {"needed": True}
+"""Marks a table that may be left out, and without which the platform's webhooks make no calls."""
 AUTHENTICATES: dict[str, Any] = {"authenticates": True}
 """Marks an option that is no secret and by which webhooks are found genuine all the same."""
 

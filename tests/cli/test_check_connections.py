@@ -6,11 +6,16 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from relay.demo.segment import SegmentLookalike
 from relay.demo.serving import serve
 from tests.cli.running import Ran, Relay
 from tests.pipeline.commerce import CLIENT, commerce
+from tests.sources.saleor_making import jwks
 
 TOML = """
 [outgoing]
@@ -48,6 +53,30 @@ async def test_connections_that_work(relay: Relay) -> None:
     assert statuses(ran)["sources.elasticpath.commerce"] == "ok"
     assert statuses(ran)["destinations.segment"] == "ok"
     assert "which holds 7" in ran.out
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(("published", "status"), [(jwks(), "ok"), (b"<html>", "failed")], ids=["keys", "html"])
+async def test_public_keys_are_fetched(relay: Relay, published: bytes, status: str) -> None:
+    async def keys(request: Request) -> Response:
+        return Response(published)
+
+    async with serve(Starlette(routes=[Route("/.well-known/jwks.json", keys)])) as url:
+        Path("relay.toml").write_text(
+            f'[outgoing]\nallow_private = true\n[sources.saleor]\napi_url = "{url}/graphql/"\n'
+        )
+        ran = await asyncio.to_thread(relay, "check", "--json")
+
+    assert statuses(ran)["sources.saleor"] == status
+    assert f"{url}/.well-known/jwks.json" in ran.out
+
+
+@pytest.mark.usefixtures("folder")
+async def test_what_makes_no_calls_without_its_api_is_warned_of(relay: Relay) -> None:
+    Path("relay.toml").write_text('[sources.bigcommerce]\nsecret = "a-secret-of-the-tests"\n')
+    ran = await asyncio.to_thread(relay, "check", "--json", "--offline")
+    assert statuses(ran)["sources.bigcommerce.commerce"] == "warning"
+    assert ran.code == 0
 
 
 @pytest.mark.usefixtures("folder")
