@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+
+from starlette.types import Receive, Scope, Send
 
 from relay.app import Relay
 from relay.demo.faults import Fault
 from relay.demo.ometria import OmetriaLookalike
+from relay.demo.segmentify import SegmentifyLookalike
 from relay.model import EventId, OutcomeKind, Selection
 from relay.pipeline.replay import replay
 from tests.logbook import Logbook
 from tests.pipeline.vendors import (
     CLICK,
     OMETRIA_KEY,
+    PLACED_S,
     SECRETS,
     SEGMENTIFY_KEY,
+    SEGMETRICS_KEY,
     Vendors,
     ends,
     everything_kept,
     sample,
     selling,
 )
-from tests.posting import post, until
+from tests.posting import post, until, worked
 from tests.running import drained
 
 DELIVERED = ("delivered", "accepted")
@@ -52,8 +58,8 @@ async def test_segmentify_waits_for_what_somebody_must_mend(tmp_path: Path) -> N
 
 async def test_segmentify_a_sale_that_may_count_twice_is_marked(tmp_path: Path) -> None:
     vendors = Vendors()
-    vendors.segmentify.fault = Fault(1, accept=True, delay_s=60)
-    async with selling(tmp_path, vendors, "segmentify", DESTINATIONS__SEGMENTIFY__TIMEOUT_S="0.3") as relay:
+    vendors.segmentify.fault = Fault(1, accept=True, cut=True)
+    async with selling(tmp_path, vendors, "segmentify") as relay:
         lost, fine = await post(relay, [sample("order.paid"), sample("order.paid", order="ORD-2")])
         await drained(relay)
         told = [(await ends(relay, event))["segmentify"] for event in (lost, fine)]
@@ -95,8 +101,8 @@ async def test_everflow_rejects_without_a_word(tmp_path: Path) -> None:
 
 async def test_everflow_what_was_booked_unheard_is_not_dead(tmp_path: Path) -> None:
     vendors = Vendors()
-    vendors.everflow.fault = Fault(1, accept=True, delay_s=60)
-    async with selling(tmp_path, vendors, "everflow", DESTINATIONS__EVERFLOW__TIMEOUT_S="0.3") as relay:
+    vendors.everflow.fault = Fault(1, accept=True, cut=True)
+    async with selling(tmp_path, vendors, "everflow") as relay:
         (event,) = await post(relay, [sample("order.paid")])
         await drained(relay)
         assert await ends(relay, event) == {"everflow": ("delivered", "probably_taken")}
@@ -202,7 +208,7 @@ async def test_secrets_are_nowhere_whatever_fails(tmp_path: Path, logbook: Logbo
         await drained(relay)
         kept = await everything_kept(relay, events)
 
-    own = {"segmentify": [SEGMENTIFY_KEY], "everflow": list(SECRETS[2:]), "ometria": [OMETRIA_KEY]}
+    own = {"segmentify": [SEGMENTIFY_KEY], "everflow": list(SECRETS[3:]), "ometria": [OMETRIA_KEY]}
     assert "cannot do" in kept
     told = logbook.stream.getvalue()
     for secrets in own.values():
@@ -212,3 +218,67 @@ async def test_secrets_are_nowhere_whatever_fails(tmp_path: Path, logbook: Logbo
         shown = [part for part in kept.split("Attempt(") if f"destination='{name}'" in part]
         assert shown
         assert not [secret for secret in secrets for part in shown if secret in part]
+
+
+# --- all at once -----------------------------------------------------------------------------
+
+
+class Held(SegmentifyLookalike):
+    """As slow as can be: answers nobody until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__([(SEGMENTIFY_KEY, "www.shop.example")])
+        self.let_go = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.let_go.wait()
+        await super().__call__(scope, receive, send)
+
+
+async def waiting(relay: Relay) -> dict[str, int]:
+    stages = [f"deliver:{name}" for name in relay.deliveries]
+    return {backlog.stage.removeprefix("deliver:"): backlog.waiting for backlog in await relay.journal.backlogs(stages)}
+
+
+async def test_one_down_one_slow_one_that_rejects_all_one_misconfigured_and_the_fifth_does_not_notice(
+    tmp_path: Path,
+) -> None:
+    orders = [f"ORD-{n}" for n in range(30)]
+    held = Held()
+    vendors = Vendors(segmentify=held)
+    vendors.ometria.fault = Fault(1_000_000, 503)
+    vendors.segmetrics.api_key = "another-key"
+    known_clicks, vendors.everflow.clicks = {f"{n:032x}": PLACED_S for n in range(30)}, {}
+    options = {"DESTINATIONS__SEGMENTIFY__TIMEOUT_S": "600"}
+    async with selling(tmp_path, vendors, **options) as relay:
+        events = await post(relay, [sample("order.paid", order=o, click=f"{n:032x}") for n, o in enumerate(orders)])
+        await worked(relay, "render:elasticpath", "deliver:segment", "deliver:everflow")
+        # The others have taken nothing yet, and their queues are whole.
+        left = await waiting(relay)
+        assert left == {"segment": 0, "everflow": 0, "segmentify": 30, "segmetrics": 30, "ometria": 30}
+        assert sorted(vendors.segment.orders) == sorted(orders)
+        assert len(vendors.segment.requests) <= 30
+        assert relay.deliveries["segment"].gate.state.failures == 0
+        assert sorted(await dead(relay)) == sorted(events)
+        assert relay.deliveries["segmetrics"].gate.state.code == "key_refused"
+
+        # The mend.
+        held.let_go.set()
+        vendors.ometria.fault = Fault(0)
+        vendors.segmetrics.api_key = SEGMETRICS_KEY
+        vendors.everflow.clicks = known_clicks
+        async for _ in replay(relay.journal, Selection(outcome=OutcomeKind.DEAD), PLACED_S * 1_000):
+            pass
+        relay.wakeups.wake_all()
+        await drained(relay)
+        told = [await ends(relay, event) for event in events]
+
+    for name in ("segment", "segmentify", "segmetrics", "ometria"):
+        assert [one[name] for one in told] == [DELIVERED] * 30, name
+    assert len(vendors.segment.orders) == 30
+    assert sorted(event["orderNo"] for event in held.stored) == sorted(orders)
+    assert held.warnings == []
+    assert sorted(vendors.segmetrics.invoices) == sorted(orders)
+    assert sorted(order["id"] for order in vendors.ometria.records) == sorted(orders)
+    assert sorted(booked["order_id"] for booked in vendors.everflow.conversions) == sorted(orders)

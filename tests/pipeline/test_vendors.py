@@ -136,6 +136,8 @@ async def test_a_whole_story_at_all_vendors_at_once(tmp_path: Path, logbook: Log
     assert conversion["reversed"]
     assert vendors.everflow.rejections == []
     assert vendors.ometria.errors == []
+    assert [invoice["paid"] for invoice in vendors.segmetrics.invoices.values()] == [0]
+    assert [contact["contact_id"] for contact in vendors.segmetrics.contacts] == ["CUST-42"]
     (contact,) = of_type(vendors.ometria.records, "contact")
     assert (contact["customer_id"], contact["email"]) == ("CUST-42", "ada@example.com")
     (order,) = of_type(vendors.ometria.records, "order")

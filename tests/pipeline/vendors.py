@@ -16,6 +16,7 @@ from relay.demo.everflow import EverflowLookalike
 from relay.demo.ometria import OmetriaLookalike
 from relay.demo.samples import CUSTOMER_ID, ORDER_ID, samples
 from relay.demo.segmentify import SegmentifyLookalike
+from relay.demo.segmetrics import SegMetricsLookalike
 from relay.demo.serving import serve
 from relay.model import EventId, JsonObject
 from tests.receiving import Receiver
@@ -23,12 +24,13 @@ from tests.running import configuration, running
 
 SEGMENTIFY_KEY = "11111111-2222-3333-4444-555555555555"
 OMETRIA_KEY = "0metria-key-0815"
+SEGMETRICS_KEY = "segm3trics-key-0815"
 EVERFLOW_TOKEN = "t0ken&of=everflow"
 CLICK = "0123456789abcdef0123456789abcdef"
 PLACED_S = 1_773_480_413
 ORIGIN = "https://www.shop.example"
 YEARS_S = str(10 * 365 * 86_400)
-SECRETS = (SEGMENTIFY_KEY, OMETRIA_KEY, EVERFLOW_TOKEN, "t0ken%26of%3Deverflow")
+SECRETS = (SEGMENTIFY_KEY, OMETRIA_KEY, SEGMETRICS_KEY, EVERFLOW_TOKEN, "t0ken%26of%3Deverflow")
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Vendors:
         default_factory=lambda: EverflowLookalike({CLICK: PLACED_S - 3_600}, token=EVERFLOW_TOKEN, events=[24])
     )
     ometria: OmetriaLookalike = field(default_factory=lambda: OmetriaLookalike([OMETRIA_KEY]))
+    segmetrics: SegMetricsLookalike = field(default_factory=lambda: SegMetricsLookalike("a1", "i1", SEGMETRICS_KEY))
 
 
 def options(urls: Mapping[str, str]) -> dict[str, str]:
@@ -61,6 +64,14 @@ def options(urls: Mapping[str, str]) -> dict[str, str]:
             "NID": "5",
             "VERIFICATION_TOKEN": EVERFLOW_TOKEN,
             "MAX_AGE_S": str(400 * 86_400),
+            "REQUESTS_PER_SECOND": "1000",
+        },
+        "segmetrics": {
+            "HOST": urls.get("segmetrics", ""),
+            "ACCOUNT_ID": "a1",
+            "INTEGRATION_ID": "i1",
+            "API_KEY": SEGMETRICS_KEY,
+            "TIMEZONE": "Europe/London",
             "REQUESTS_PER_SECOND": "1000",
         },
         "ometria": {
@@ -84,7 +95,7 @@ async def selling(folder: Path, vendors: Vendors, *names: str, **more: str) -> A
     async with AsyncExitStack() as stack:
         urls = {
             name: await stack.enter_async_context(serve(getattr(vendors, name)))
-            for name in names or ("segment", "segmentify", "everflow", "ometria")
+            for name in names or ("segment", "segmentify", "segmetrics", "everflow", "ometria")
         }
         segment = {"segment": urls.pop("segment")} if "segment" in urls else {}
         shop = {"SOURCES__ELASTICPATH__AFFILIATION": "Example Shop"}
@@ -107,7 +118,7 @@ def sample(topic: str, *, order: str = "ORD-1001", click: str = CLICK, **data: A
     body["id"] = f"{topic}-{order}-{re.sub('[^a-z0-9]', '', str(sorted(data)))}"
     told = body["payload"]["data"]
     if topic.startswith("order."):
-        told |= {"order_number": order, **({"everflow_transaction_id": click} if click else {})}
+        told |= {"order_number": order, "everflow_transaction_id": click}
     else:
         told["meta"]["timestamps"]["created_at"] = "2025-11-02T08:00:00Z"
     told |= data
