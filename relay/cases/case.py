@@ -97,7 +97,8 @@ def _model(platform: str) -> type[BaseModel]:
 def settings_of(platform: str) -> list[str]:
     """The options of a source that a case may set: those that templates see, and the tracking."""
     fields = _model(platform).model_fields
-    return [*(name for name, field in fields.items() if field.json_schema_extra == IN_TEMPLATES), "tracking"]
+    seen = [name for name, field in fields.items() if field.json_schema_extra == IN_TEMPLATES or name == "settings"]
+    return [*seen, "tracking"]
 
 
 def moment_ms(text: str) -> int:
