@@ -255,11 +255,21 @@ def _body_of(item: Json) -> tuple[str | None, JsonObject]:
 
 def render_webhook(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -> Rendered:
     """What a webhook makes, whoever sent it. Raises RelayError for a webhook or a source that is none."""
+    event = event_of(loaded, source, webhook, now_ms)
+    engine = Examined(FastEngine(limits(loaded.options.templates)))
+    renderer = build_renderer(loaded.options, build_library(loaded).snapshot, engine)
+    rendered = renderer(source, [Task(event, {})], now_ms)[0]
+    likely = [Warned(name, found.code, found.log_line()) for name, found in engine.suspicions()]
+    return replace(rendered, warnings=[*rendered.warnings, *likely])
+
+
+def event_of(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -> Event:
+    """A webhook that no journal has, as an event. Raises RelayError for a webhook or a source that is none."""
     try:
         received = open_source(loaded, source).receive(webhook, now_ms=now_ms)
     except Refused as refusal:
         raise RelayError(refusal.code, refusal.detail) from refusal
-    event = Event(
+    return Event(
         id=EventId(0),
         lane=Lane.LIVE,
         partition=0,
@@ -273,11 +283,6 @@ def render_webhook(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -
         body=received.body,
         replay_of=None,
     )
-    engine = Examined(FastEngine(limits(loaded.options.templates)))
-    renderer = build_renderer(loaded.options, build_library(loaded).snapshot, engine)
-    rendered = renderer(source, [Task(event, {})], now_ms)[0]
-    likely = [Warned(name, found.code, found.log_line()) for name, found in engine.suspicions()]
-    return replace(rendered, warnings=[*rendered.warnings, *likely])
 
 
 def main() -> None:

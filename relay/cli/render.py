@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,10 @@ from relay.cli.frame import FAILED, JsonOption, frame, print_json
 from relay.codes import CODES, RelayError
 
 if TYPE_CHECKING:
+    from relay.destinations.contract import Request
     from relay.model import NewOutcome
+    from relay.pipeline.mapping import Ended
+    from relay.pipeline.previewing import Preview
     from relay.pipeline.render import Rendered
 
 
@@ -27,26 +31,36 @@ def render(
             "--header", "-H", help='A header of it, "Name: value"; Shopify names the topic in one. Repeatable.'
         ),
     ] = None,
+    destination: Annotated[
+        str | None, typer.Option("--destination", "-d", help="Show also what this destination would be sent.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the calls that a webhook makes. Sends and stores nothing, asks no commerce API, checks no secret."""
+    """Show the calls that a webhook makes. Sends and stores nothing, asks no commerce API, checks no secret.
+
+    With --destination also the requests that it would get; a mapping sees no calls of other webhooks then.
+    """
     from relay.app import now_ms
     from relay.model import Webhook
+    from relay.preview import preview_webhook
     from relay.renderer import render_webhook
 
+    loaded, at_ms = frame(context).load(), now_ms()
     webhook = Webhook(dict(map(header_of, header or ())), _read(file))
-    rendered = render_webhook(frame(context).load(), source, webhook, now_ms())
+    rendered = render_webhook(loaded, source, webhook, at_ms)
+    previews = preview_webhook(loaded, source, webhook, rendered, destination, at_ms) if destination else []
     if as_json:
-        print_json(
-            {
-                "calls": [_call(call.text) for call in rendered.calls],
-                "outcomes": _outcomes(rendered),
-                "warnings": [*map(str, rendered.warnings)],
-            }
-        )
+        told: dict[str, Any] = {
+            "calls": [_call(call.text) for call in rendered.calls],
+            "outcomes": _outcomes(rendered),
+            "warnings": [*map(str, rendered.warnings)],
+        }
+        print_json(told | ({"requests": [*map(_previewed, previews)]} if destination else {}))
     else:
         _print(rendered)
-    if any(outcome.kind == "dead" for outcome in rendered.outcomes):
+        _print_previews(destination or "", previews)
+    dead = [preview for preview in previews if preview.ended is not None and preview.ended.kind == "dead"]
+    if dead or any(outcome.kind == "dead" for outcome in rendered.outcomes):
         raise typer.Exit(FAILED)
 
 
@@ -88,7 +102,40 @@ def _print(rendered: Rendered) -> None:
         _explain(outcome)
 
 
-def _explain(outcome: NewOutcome) -> None:
+def _previewed(preview: Preview) -> dict[str, Any]:
+    sent = [{"to": _to(request), "body": _shown(request)} for request in preview.requests]
+    ended = preview.ended
+    outcome = {"outcome": ended.kind, "code": ended.code, "detail": ended.detail} if ended else None
+    return {"tracked_event": preview.tracked_event, "requests": sent, **({"outcome": outcome} if outcome else {})}
+
+
+def _to(request: Request) -> str:
+    """Without the query, in which some vendors want their key."""
+    return f"{request.method} {request.url.partition('?')[0]}"
+
+
+def _shown(request: Request) -> Any:
+    text = request.shown_body.decode("utf-8", "replace")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _print_previews(destination: str, previews: Sequence[Preview]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for preview in previews:
+        for request in preview.requests:
+            console.print(f"[bold]{destination}[/] {preview.tracked_event}: {_to(request)}", soft_wrap=True)
+            console.print_json(data=_shown(request))
+        if preview.ended is not None:
+            typer.secho(f"{destination} {preview.tracked_event}", bold=True)
+            _explain(preview.ended)
+
+
+def _explain(outcome: NewOutcome | Ended) -> None:
     known = CODES[outcome.code]
     typer.secho(f"{outcome.kind}: {outcome.code}", fg="red" if outcome.kind == "dead" else "yellow", bold=True)
     for line in filter(None, (outcome.detail, known.meaning, known.remedy)):

@@ -157,7 +157,9 @@ def mapping_bindings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_message_id(call: Call) -> str:
-    """The call's text with its ``messageId``, as mappings and conditions see it."""
+    """The call's text with its ``messageId``, or its sender's, as mappings and conditions see it."""
+    if call.text.startswith('{"messageId":'):
+        return call.text
     return f'{{"messageId":"{call.message_id}",{call.text[1:]}'
 
 

@@ -287,6 +287,45 @@ def test_render_shows_what_would_be_sent(journal: Filled, folder: Path, relay: R
     assert events_in(folder) == before
 
 
+CRM = """
+[destinations.crm]
+kind = "http"
+url = "https://crm.example.com/orders"
+query = { key = "k3y-of-the-crm" }
+tracked_events = ["order_completed"]
+
+[destinations.metrics]
+kind = "segmetrics"
+account_id = "ACC123"
+integration_id = "INT456"
+api_key = "k3y-of-segmetrics"
+timezone = "Europe/Berlin"
+"""
+
+
+def test_render_shows_what_a_destination_would_be_sent(journal: Filled, folder: Path, relay: Relay) -> None:
+    with (folder / "relay.toml").open("a") as file:
+        file.write(CRM)
+    for name in ("order.paid", "customer.created"):
+        (folder / f"{name}.json").write_bytes(SAMPLES[name])
+
+    def shown(file: str, destination: str) -> Any:
+        (told,) = relay("render", file, "-s", "elasticpath", "-d", destination, "--json").json["requests"]
+        return told
+
+    (contact, invoice) = shown("order.paid.json", "metrics")["requests"]
+    assert contact["to"] == "POST https://import.segmetrics.io/api/v1/ACC123/INT456/contact"
+    assert invoice["body"]["invoice"]["amount"] == 10320
+    (call,) = shown("order.paid.json", "crm")["requests"]
+    assert (call["to"], call["body"]["event"]) == ("POST https://crm.example.com/orders", "Order Completed")
+    assert shown("customer.created.json", "crm")["outcome"]["code"] == "filtered"
+    for destination in ("crm", "metrics"):
+        person = relay("render", "order.paid.json", "-s", "elasticpath", "-d", destination)
+        assert "k3y" not in person.out
+        assert f"{destination} order_completed: POST https://" in person.out
+    assert "No destination 'nobody'" in relay("render", "order.paid.json", "-s", "elasticpath", "-d", "nobody").err
+
+
 def test_render_tells_why_nothing_is_sent(journal: Filled, folder: Path, relay: Relay) -> None:
     cases = {
         "ignored": (webhook("order.shipped", "a"), 0, "ignored", "no_tracked_event"),
