@@ -15,7 +15,7 @@ from relay.model import Event, JsonObject, Webhook
 from relay.settings.options import DeclaredOptions, SourceOptions
 from relay.settings.packaged import CONTEXT, Declarations
 from relay.sources import build_source
-from relay.sources.contract import Refused
+from relay.sources.contract import Refused, Source
 from relay.templates.expressions import Expressions
 from relay.templates.helpers.instants import iso_milliseconds
 
@@ -32,7 +32,7 @@ class NewCase:
 def new_case(event: Event, fetched: Mapping[str, Any], options: SourceOptions, tracked_event: str) -> NewCase:
     """Raises ValueError for a body that no case can hold."""
     disguises = Disguises()
-    document = {"webhook": json.loads(event.body), "headers": json.loads(event.headers), "fetched": dict(fetched)}
+    document = {"webhook": _body(event, options), "headers": json.loads(event.headers), "fetched": dict(fetched)}
     hidden = masked(document, disguises)
     assert isinstance(hidden, dict)
     members: JsonObject = {"webhook": hidden["webhook"]}
@@ -50,13 +50,25 @@ def new_case(event: Event, fetched: Mapping[str, Any], options: SourceOptions, t
     return NewCase(text, case, disguises.counts())
 
 
+def _body(event: Event, options: SourceOptions) -> Any:
+    """Without a queue's envelope, in which personal data may be encoded."""
+    if isinstance(options, DeclaredOptions) and options.declaration.unwrap:
+        (document,) = _open(event.source, options).documents(event, {})
+        return document
+    return json.loads(event.body)
+
+
+def _open(name: str, options: SourceOptions) -> Source:
+    return build_source(name, options.model_copy(update={"open": True}), Expressions())
+
+
 def _declarations(options: SourceOptions) -> Declarations | None:
     return {options.platform: options.declaration} if isinstance(options, DeclaredOptions) else None
 
 
 def _needs_headers(event: Event, options: SourceOptions) -> bool:
     """Whether they tell what the body does not."""
-    source = build_source(event.source, options.model_copy(update={"open": True}), Expressions())
+    source = _open(event.source, options)
     told: list[tuple[Any, ...]] = []
     headers: Mapping[str, str]
     for headers in (json.loads(event.headers), {}):
