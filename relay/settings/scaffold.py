@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from relay.settings.describing import Row, describe
 from relay.settings.inspecting import ADDRESS_PLACEHOLDER, PLACEHOLDER, SECRET_PLACEHOLDER
 from relay.settings.options import RelayOptions
+from relay.settings.packaged import packaged_declarations
 from relay.settings.source_options import DECLARED, WITH_CODE
 from relay.settings.tables import is_secret, variant, variants
 from relay.settings.values import AUTHENTICATES, GIVEN_BY_PLATFORM
@@ -55,7 +56,10 @@ def _model(platform: str) -> type[BaseModel]:
 
 
 def _proof(platform: str, secret: str) -> Mapping[str, str]:
-    """The option that the platform is most likely to need: the first by which it proves itself."""
+    """The option that the platform is most likely to need: the first by which it proves itself; none where addresses do."""
+    declared = packaged_declarations().get(platform)
+    if declared is not None and not declared.needs_secret():
+        return {}
     for name, field in _model(platform).model_fields.items():
         if field.json_schema_extra == AUTHENTICATES:
             return {name: ADDRESS_PLACEHOLDER}

@@ -161,3 +161,9 @@ def test_segments_libraries_are_told_the_host_and_the_key(folder: Path, relay: R
     (key,) = load(None, {}).options.sources["segment"].write_key  # type: ignore[union-attr]
     assert len(key) > 20
     assert relay("check", "--offline").code == 0
+
+
+def test_a_source_that_is_known_by_its_addresses_needs_no_secret(folder: Path, relay: Relay) -> None:
+    assert relay("init", "--source", "swell").code == 0
+    assert "secret" not in tomllib.loads(Path("relay.toml").read_text())["sources"]["swell"]
+    assert relay("check", "--offline").code == 0
