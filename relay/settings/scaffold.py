@@ -56,7 +56,7 @@ def _model(platform: str) -> type[BaseModel]:
 
 
 def _proof(platform: str, secret: str) -> Mapping[str, str]:
-    """The option that the platform is most likely to need: the first by which it proves itself; none where addresses do."""
+    """The option that the platform most likely needs: the first by which it proves itself. None where addresses do."""
     declared = packaged_declarations().get(platform)
     if declared is not None and not declared.needs_secret():
         return {}
