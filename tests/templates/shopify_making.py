@@ -18,7 +18,7 @@ from tests.sources import shopify_making as source_making
 from tests.templates.making import ENGINE, RECEIVED_AT_MS
 
 SHOP = source_making.SHOP
-TOPICS: dict[str, str] = {name: topics[0] for name, topics in ShopifyTrackingOptions().model_dump().items()}
+TOPICS: dict[str, str] = {name: topics[0] for name, topics in ShopifyTrackingOptions().model_dump().items() if topics}
 ORDER_EVENTS = ("order_completed", "order_updated", "order_cancelled")
 
 
