@@ -16,12 +16,13 @@ import math
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Literal, TextIO
 from urllib.parse import quote
+
+from relay.traces import trace
 
 MASK = "****"
 SHORTEST_MASKED = 4
@@ -59,7 +60,7 @@ class Log:
         self._write(logging.ERROR, event, fields)
 
     def exception(self, event: str, /, **fields: object) -> None:
-        """An error line with the exception that is being handled."""
+        """An error line with type and frames of the exception that is being handled, not its text."""
         self._write(logging.ERROR, event, fields, exception=True)
 
     def _write(self, level: int, event: str, fields: Mapping[str, object], *, exception: bool = False) -> None:
@@ -114,7 +115,7 @@ def mask(text: str, secrets: Iterable[str]) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; an exception is the field `exception`."""
+    """One JSON object a line; the trace of an exception is the field `exception`."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         super().__init__()
@@ -122,8 +123,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {**_head(record), **_fields(record, self._redact)}
-        if record.exc_info:
-            line["exception"] = self._redact("".join(traceback.format_exception(*record.exc_info)).rstrip())
+        if record.exc_info and record.exc_info[1] is not None:
+            line["exception"] = self._redact(trace(record.exc_info[1]))
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -144,9 +145,9 @@ class HumanFormatter(logging.Formatter):
         clock = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
         fields = [f"{name}={_human(value)}" for name, value in _fields(record, self._redact).items()]
         line = " ".join([clock, shown, f"{head['logger']:<8}", head["event"], *fields])
-        if record.exc_info:
-            trace = self._redact("".join(traceback.format_exception(*record.exc_info)).rstrip())
-            line += "\n" + "\n".join(f"    {row}" for row in trace.splitlines())
+        if record.exc_info and record.exc_info[1] is not None:
+            rows = self._redact(trace(record.exc_info[1])).splitlines()
+            line += "\n" + "\n".join(f"    {row}" for row in rows)
         return line
 
 
