@@ -123,9 +123,10 @@ async def _check_pooling(connection: Connection, settings: str, where: str) -> N
     if mine == connection.info.backend_pid:
         return  # Nobody is between.
     async with await connect(settings) as other, other.transaction():
-        theirs = await _session(other)
-        again = await _session(connection)
-    if theirs == mine or again != mine:
+        shared = await _session(other) == mine
+        # Not asked when it is: where it is the only one, it is in use.
+        shared = shared or await _session(connection) != mine
+    if shared:
         raise RelayError(
             "journal_pooled", f"The pooler before {where} gives every transaction another session of the server."
         )
