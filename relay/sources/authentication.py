@@ -62,7 +62,7 @@ class AnyCheck:
             else:
                 return
         told = min(refusals, key=lambda refusal: _TOLD_LAST.get(refusal.code, 0))
-        if told.code in _TOLD_LAST:
+        if told.code == "signature_missing":
             told.challenge = next(filter(None, (refusal.challenge for refusal in refusals)), "")
         raise told
 
