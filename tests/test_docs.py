@@ -14,14 +14,20 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from relay.cases import mapping_case
 from relay.cli import build
 from relay.cli.frame import globals_first
 from relay.codes import CODES
 from relay.destinations.contract import Answer
 from relay.destinations.segment import Segment
+from relay.destinations.segmetrics import SegMetrics
+from relay.pipeline.call_mapping import mapping_bindings
 from relay.settings.describing import describe
 from relay.settings.loading import load
-from relay.settings.options import RelayOptions, SegmentOptions
+from relay.settings.options import RelayOptions, SegmentOptions, SegMetricsOptions
+from relay.templates.contract import EngineLimits
+from relay.templates.engine import FastEngine
+from relay.templates.template import Template
 from relay.web import tracking, webhooks
 from tests.cli.running import Relay, runner
 from tests.running import HEADERS, configuration, drained, running
@@ -228,6 +234,40 @@ def test_answers_of_segment_mean_what_is_told() -> None:
 def statuses(cell: str) -> Iterator[int]:
     for first, last in re.findall(r"(\d{3})(?:–(\d{3}))?", cell):
         yield from range(int(first), int(last or first) + 1)
+
+
+def test_answers_of_segmetrics_mean_what_is_told() -> None:
+    chosen = SegMetricsOptions(
+        kind="segmetrics", account_id="a", integration_id="i", api_key=SecretStr("k"), timezone="UTC"
+    )
+    destination = SegMetrics("segmetrics", chosen)
+    success, other = b'{"status":"success"}', b'{"status":"error"}'
+    bodies = {"200 `": success, "200 with another": other, "200 without": b"<html>"}
+    rows = table("docs/destinations.md", "answer of SegMetrics", "verdict", "code")
+    assert len(rows) == 8
+    for cell, verdict, code in rows:
+        first = next((body for start, body in bodies.items() if cell.startswith(start)), b"")
+        for status in statuses(cell):
+            body = first if status == 200 else b""
+            decided = destination.decide(Answer(status, {}, body), records=1, now_ms=0)
+            assert (f"`{decided.verdict}`", f"`{decided.code}`") == (verdict, code), status
+
+
+def test_what_mappings_see_is_all_that_is_told() -> None:
+    (rows,) = [table("docs/templates.md", "", "what a mapping sees")]
+    told = {name.removeprefix("$") for cell, *_ in rows for name in words(cell)} - {""}
+    assert told == set(mapping_bindings({}))
+    (keys,) = [table("docs/templates.md", "key of a mapping's case")]
+    assert {word for cell, *_ in keys for word in words(cell)} == set(mapping_case.KEYS)
+
+
+def test_the_mapping_of_the_page_works() -> None:
+    (text,) = [text for place, text in blocks("jsonata") if "$$.messageId" in text]
+    order = {"messageId": "m", "properties": {"order_id": "o", "products": [{"sku": "S", "quantity": 2}]}}
+    made = FastEngine(EngineLimits()).render(
+        Template.of("http", "order_completed", Path("page"), text), json.dumps(order), mapping_bindings({}), now_ms=0
+    )
+    assert json.loads(made or "") == [{"key": "m/S", "order": "o", "sku": "S", "quantity": 2}]
 
 
 def test_no_answer_means_what_is_told() -> None:
