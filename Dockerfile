@@ -4,12 +4,12 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY relay relay
 COPY templates templates
-RUN pip wheel --no-cache-dir -c constraints.txt -w /wheels .
+RUN pip wheel --no-cache-dir -c constraints.txt -w /wheels ".[postgres]"
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /data relay && mkdir /data && chown relay /data
 COPY --from=build /wheels /wheels
-RUN pip install --no-cache-dir --no-index --find-links /wheels commerce-relay && rm -rf /wheels
+RUN pip install --no-cache-dir --no-index --find-links /wheels "commerce-relay[postgres]" && rm -rf /wheels
 USER relay
 WORKDIR /data
 VOLUME /data

@@ -44,7 +44,10 @@ class Retention:
         try:
             while True:
                 try:
-                    await self.round()
+                    async with self._journal.claim("retention", 0) as claim:
+                        # Of several nodes one is enough.
+                        if claim.held:
+                            await self.round()
                 except JournalUnavailable as error:
                     self._log.warning("journal_unavailable", detail=str(error))
                 await self._wakeups.pause(BETWEEN_ROUNDS_S)

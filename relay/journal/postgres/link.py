@@ -12,7 +12,8 @@ from relay.journal.postgres.connecting import ANSWER_S, Connection, connect, dea
 class Link:
     """``session`` are statements that prepare each new connection."""
 
-    def __init__(self, where: str, settings: str, session: Sequence[str] = ()) -> None:
+    def __init__(self, where: str, settings: str, session: Sequence[str] = (), *, answer_s: float = ANSWER_S) -> None:
+        self._answer_s = answer_s
         self._where = where
         self._settings = settings
         self._session = session
@@ -25,7 +26,7 @@ class Link:
         async with self._turn:
             try:
                 connection = await self._connected()
-                with deadline(connection, ANSWER_S):
+                with deadline(connection, self._answer_s):
                     yield connection
             except BaseException as error:
                 await self._drop()

@@ -20,6 +20,8 @@ from relay.model import Appended, NewEvent
 _MOST_EVENTS = 500
 _MOST_BYTES = 8 << 20
 _TRIES = 3
+_ANSWER_S = 8.0
+"""A platform waits no longer for its 503."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Writer:
     ) -> None:
         self._where = where
         self._keys = keys
-        self._link = Link(where, settings)
+        self._link = Link(where, settings, answer_s=_ANSWER_S)
         self._observe_commit = observe_commit
         self._appended = appended
         self._queue: asyncio.Queue[_Append | None] = asyncio.Queue()
