@@ -32,6 +32,10 @@ CODES: dict[str, Code] = {
         "The journal cannot be read or written.", "Free disk space or mend access; the relay goes on by itself."
     ),
     "journal_newer": Code("The journal was written by a newer relay.", "Run that version or a later one."),
+    "journal_older": Code(
+        "The journal was written by an older relay, which may be running.",
+        "Start this version (`relay serve` brings the journal up to date), or run `relay migrate`.",
+    ),
     "journal_in_use": Code(
         "Another relay runs on the same SQLite journal.", "Stop it, or give this one another journal.url."
     ),

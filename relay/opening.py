@@ -56,12 +56,20 @@ async def open_journal(
 
 @asynccontextmanager
 async def existing_journal(loaded: Loaded) -> AsyncIterator[Journal]:
-    """The journal, to look into it beside running relays. Raises RelayError when there is none."""
+    """The journal, to look into it beside running relays, which may be of an older version: it is not brought up to date.
+
+    Raises RelayError when there is none, and ``journal_older``.
+    """
     if not await is_made(loaded):
         raise RelayError(
             "not_found",
             f"There is no journal at {journal_name(loaded)} yet.",
             "`relay serve` makes it; or see journal.url.",
+        )
+    if steps := await pending(loaded):
+        raise RelayError(
+            "journal_older",
+            f"The journal {journal_name(loaded)} lacks {len(steps)} steps of this version of the relay.",
         )
     journal = await open_journal(loaded, exclusive=False)
     try:

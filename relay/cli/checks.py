@@ -115,7 +115,7 @@ async def sources(loaded: Loaded) -> Sequence[Finding]:
 async def journal(loaded: Loaded) -> Sequence[Finding]:
     """It opens, and can write and read; one that is not there yet is not made."""
     from relay.journal.protocol import JournalUnavailable
-    from relay.opening import existing_journal, is_made, journal_name, sqlite_path
+    from relay.opening import existing_journal, is_made, journal_name, pending, sqlite_path
 
     name, path = journal_name(loaded), sqlite_path(loaded)
     try:
@@ -123,6 +123,8 @@ async def journal(loaded: Loaded) -> Sequence[Finding]:
             if path is None or os.access(path.parent, os.W_OK):
                 return [Finding("journal", "ok", f"{name} will be made by `relay serve`.")]
             return [Finding("journal", "failed", f"{path.parent} is not there or cannot be written to.")]
+        if steps := await pending(loaded):
+            return [Finding("journal", "ok", f"`relay serve` will bring {name} up to date: {'; '.join(steps)}.")]
         async with existing_journal(loaded) as found:
             await found.check()
     except JournalUnavailable as error:

@@ -15,7 +15,7 @@ def migrate(
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the journal's tables up to date. `relay serve` does it too; nothing is done twice."""
+    """Bring the journal's tables up to date. `relay serve` does it too, no other command; nothing is done twice."""
     from relay.opening import journal_name, open_journal, pending
 
     loaded = frame(context).load()
@@ -23,7 +23,8 @@ def migrate(
     async def work() -> list[str]:
         steps = list(await pending(loaded))
         if steps and not plan:
-            await (await open_journal(loaded, exclusive=False)).close()
+            # Nodes that share a database go on meanwhile; a relay on a file would not know what became of it.
+            await (await open_journal(loaded, exclusive=True)).close()
         return steps
 
     steps = asyncio.run(work())
