@@ -51,6 +51,10 @@ def replay(
         bool,
         typer.Option("--force", help="Send also what was delivered before: under other ids, marked in `context`."),
     ] = False,
+    fetch_anew: Annotated[
+        bool,
+        typer.Option("--fetch-anew", help="Ask the commerce API again, instead of using what it told then."),
+    ] = False,
     rate: Annotated[float | None, typer.Option(min=0.1, help="Events a second. Default: as configured.")] = None,
     all_events: Annotated[bool, typer.Option("--all", help="Every event that is kept.")] = False,
     run: Annotated[bool, typer.Option("--run", help="Do it. Without, only count and show a sample.")] = False,
@@ -81,9 +85,12 @@ def replay(
     if chosen == Selection() and not all_events:
         raise RelayError("bad_argument", "Nothing says which events to replay.", "Name ids or a filter, or --all.")
 
+    if as_rendered and fetch_anew:
+        raise RelayError("bad_argument", "--as-rendered renders nothing, so there is nothing to fetch anew for.")
+
     loaded = frame(context).load()
     known_destinations(loaded, to or [])
-    handling = Handling(destinations=tuple(to or ()), force=force)
+    handling = Handling(destinations=tuple(to or ()), force=force, fetch_anew=fetch_anew)
     pace = Pace(rate or loaded.options.history.replay_per_second, clock=time.monotonic, sleep=asyncio.sleep)
 
     async def work(journal: Journal) -> tuple[int, int, list[EventSummary], int]:

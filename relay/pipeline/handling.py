@@ -20,6 +20,8 @@ class Handling:
     """Only these get its calls."""
     force: bool = False
     """Its calls are sent even where they were delivered before, under other ids, and marked in ``context``."""
+    fetch_anew: bool = False
+    """What completes it is asked of the platform once more, even where it was stored."""
     as_rendered: EventId | None = None
     """Its calls are those that this event was rendered to then."""
 
@@ -27,6 +29,7 @@ class Handling:
         said = {
             "destinations": list(self.destinations) or None,
             "force": self.force or None,
+            "fetch_anew": self.fetch_anew or None,
             "as_rendered": self.as_rendered,
         }
         kept = {name: value for name, value in said.items() if value is not None}
@@ -38,7 +41,12 @@ class Handling:
         if not options:
             return USUAL
         said = orjson.loads(options)
-        return cls(said.get("destinations", ()), said.get("force", False), said.get("as_rendered"))
+        return cls(
+            destinations=said.get("destinations", ()),
+            force=said.get("force", False),
+            fetch_anew=said.get("fetch_anew", False),
+            as_rendered=said.get("as_rendered"),
+        )
 
 
 USUAL = Handling()

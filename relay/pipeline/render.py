@@ -222,28 +222,33 @@ class RenderLine:
         """The tasks before the first event that has to wait for documents; that one when it is the first."""
         tasks: list[Task] = []
         for event in events:
-            lookups = self._source.lookups(event) if self._source is not None and self._fetcher is not None else ()
-            if not lookups:
+            lookups = self._source.lookups(event) if self._source is not None else ()
+            if not lookups or (self._fetcher is None and event.replay_of is None):
                 tasks.append(Task(event, {}))
                 continue
-            fetched = await self._journal.fetched(event.id)
-            if tasks and not fetched:
+            anew = self._fetcher is not None and Handling.of(event.options).fetch_anew
+            fetched = {} if anew else dict(await self._journal.fetched(event.id))
+            missing = [lookup for lookup in lookups if lookup.name not in fetched]
+            if not missing or self._fetcher is None:
+                tasks.append(Task(event, fetched))
+                continue
+            if tasks:
                 # What is complete does not wait for an answer.
                 return tasks
             try:
-                tasks.append(Task(event, fetched or await self._fetch(event, lookups)))
+                tasks.append(Task(event, fetched | await self._fetch(event, missing)))
             except CompletionMissing as error:
-                tasks.append(Task(event, {}, str(error)))
+                tasks.append(Task(event, fetched, str(error)))
             except CompletionWaits:
                 return tasks
         return tasks
 
-    async def _fetch(self, event: Event, lookups: Sequence[Lookup]) -> Mapping[str, Any]:
+    async def _fetch(self, event: Event, lookups: Sequence[Lookup]) -> dict[str, Any]:
         """Fetched once and kept, so that a replay gives the same result."""
         assert self._fetcher is not None
         async with self._gate.passage() as token:
             try:
-                documents = await self._fetcher.fetch(lookups)
+                documents = dict(await self._fetcher.fetch(lookups))
             except CompletionWaits as waits:
                 await self._closed(token, waits)
                 raise

@@ -228,6 +228,7 @@ def events_in(folder: Path) -> int:
 
 def test_replay_counts_first_and_appends_with_run(journal: Filled, folder: Path, relay: Relay) -> None:
     before = events_in(folder)
+    assert "bad_argument" in relay("replay", "--all", "--as-rendered", "--fetch-anew").err
     dry = relay("replay", "--topic", "order.paid", "--json").json
     assert (dry["events"], dry["appended"]) == (2, 0)
     assert ids(dry["sample"]) == [journal.ids["again"], journal.ids["order.paid"]]

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from relay.app import Relay
 from relay.demo.serving import serve
 from relay.model import EventId, Gate, Selection, Timeline, Webhook
+from relay.pipeline.handling import USUAL, Handling
 from relay.pipeline.replay import replay
 from tests.pipeline.commerce import HANG, Commerce, commerce
 from tests.receiving import Receiver
@@ -145,16 +146,51 @@ async def test_a_replay_makes_the_same_of_what_was_fetched_then(tmp_path: Path) 
         await drained(it.relay)
         asked = list(it.api.asked)
         it.api.documents = {PATHS["order"]: order(total_inc_tax="1.0000")}
-        async for _ in replay(it.relay.journal, Selection(event_ids=[event]), CREATED_AT * 1000):
-            it.relay.wakeups.wake_all()
-        await drained(it.relay)
-
-        (again,) = (await it.timeline(event)).replays
-        (first,), (second,) = (await it.timeline(event)).calls, (await it.timeline(again)).calls
+        again = await replayed(it, event)
+        (first,), (second,) = (await it.timeline(event)).calls, again.calls
         assert (first.text, first.message_id) == (second.text, second.message_id)
-        assert [end for end in await it.ended(again) if end[0] != "skipped"] == [("duplicate", "already_delivered")]
+        assert [end for end in await it.ended(again.event.id) if end[0] != "skipped"] == [
+            ("duplicate", "already_delivered")
+        ]
         assert it.api.asked == asked
         assert it.told == [("Order Completed", 112.8)]
+
+
+async def replayed(it: Shop, event: EventId, handling: Handling = USUAL) -> Timeline:
+    async for _ in replay(it.relay.journal, Selection(event_ids=[event]), CREATED_AT * 1000, handling=handling):
+        it.relay.wakeups.wake_all()
+    await drained(it.relay)
+    return await it.timeline((await it.timeline(event)).replays[-1])
+
+
+async def test_a_replay_asks_again_when_told_to(tmp_path: Path) -> None:
+    async with shop(tmp_path) as it:
+        (event,) = await it.post(webhook(COMPLETED))
+        await drained(it.relay)
+        it.api.documents[PATHS["order"]] = order(total_inc_tax="120.0000")
+
+        again = await replayed(it, event, Handling(fetch_anew=True))
+        assert '"total":120' in again.calls[0].text
+        assert (await it.timeline(event)).fetched["order"] == order(), "and what was fetched then stays"
+
+
+async def test_a_replay_needs_no_connection_for_what_was_fetched_then(tmp_path: Path) -> None:
+    async with shop(tmp_path) as it:
+        (event,) = await it.post(webhook(COMPLETED))
+        await drained(it.relay)
+    async with shop(tmp_path, connected=False) as it:
+        again = await replayed(it, event)
+        assert again.calls[0].text == (await it.timeline(event)).calls[0].text
+
+
+async def test_a_replay_fetches_what_a_new_setting_needs_and_no_more(tmp_path: Path) -> None:
+    async with shop(tmp_path) as it:
+        (event,) = await it.post(webhook(of_order("updated")))
+        await drained(it.relay)
+    async with shop(tmp_path, TRACKING__ORDER_REFUNDED="store/order/updated") as it:
+        again = await replayed(it, event)
+        assert it.api.asked == [PATHS["refunds"]]
+        assert {call.tracked_event for call in again.calls} == {"order_updated", "order_refunded"}
 
 
 @pytest.mark.parametrize("gone", ["order", "customer"])
