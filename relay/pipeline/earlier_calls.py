@@ -21,9 +21,9 @@ class EarlierCalls:
         self._wanted = wanted
 
     async def __call__(self, destination: str, call: Call) -> Sequence[str]:
-        """The texts of the kept calls before this one of the same source and order, oldest first, each fact once.
+        """The texts of the kept calls before this one of the same source and order, oldest first.
 
-        Not of the call's own fact, when it is a replay's.
+        Each fact once, as it was told last; and not the call's own fact, when it is a replay's.
         """
         body: JsonObject = orjson.loads(call.text)
         order = _order(body)
@@ -36,9 +36,19 @@ class EarlierCalls:
             found.update((one.id, one) for one in (timeline.calls if timeline else ()) if one.id < call.id and one.text)
         facts: dict[str, str] = {}
         for _, one in sorted(found.items()):
-            if one.message_id != call.message_id and _order(orjson.loads(one.text)) == order:
-                facts.setdefault(one.message_id, one.text)
+            said = orjson.loads(one.text)
+            if _order(said) == order:
+                facts[_fact(one, said)] = one.text
+        facts.pop(_fact(call, body), None)
         return list(facts.values())
+
+
+def _fact(call: Call, body: JsonObject) -> str:
+    """The message id, and of a call that a replay forced the one that it would have had."""
+    context = body.get("context")
+    forced = context.get("relay") if isinstance(context, dict) else None
+    of_forced = forced.get("messageId") if isinstance(forced, dict) and forced.get("forced") is True else None
+    return of_forced if isinstance(of_forced, str) else call.message_id
 
 
 def _order(body: JsonObject) -> object:

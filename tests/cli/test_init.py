@@ -167,3 +167,18 @@ def test_a_source_that_is_known_by_its_addresses_needs_no_secret(folder: Path, r
     assert relay("init", "--source", "swell").code == 0
     assert "secret" not in tomllib.loads(Path("relay.toml").read_text())["sources"]["swell"]
     assert relay("check", "--offline").code == 0
+
+
+def test_mappings_of_configured_kinds_are_copied_with_their_cases(folder: Path, relay: Relay) -> None:
+    Path("relay.toml").write_text(
+        '[sources.elasticpath]\nsecret = "s"\n[destinations.segmetrics]\napi_key = "k"\naccount_id = "a"\n'
+        'integration_id = "i"\ntimezone = "UTC"\n'
+    )
+    written = {*relay("init", "--templates", "--json").json["written"]}
+
+    mappings = folder / "templates/destinations/segmetrics"
+    assert {str(mappings / "identify.jsonata"), str(mappings / "cases/identify/plain.json")} <= written
+    assert not (folder / "templates/destinations/ometria").exists()
+    ran = relay("test", "templates/destinations/segmetrics", "-v")
+    assert ran.code == 0
+    assert "passed  destinations/segmetrics/identify/plain\n" in ran.out
