@@ -56,7 +56,7 @@ async def open_journal(
 
 @asynccontextmanager
 async def existing_journal(loaded: Loaded) -> AsyncIterator[Journal]:
-    """The journal, to look into it beside running relays, which may be of an older version: it is not brought up to date.
+    """The journal, to look into it beside running relays. They may be older, so it is not brought up to date.
 
     Raises RelayError when there is none, and ``journal_older``.
     """

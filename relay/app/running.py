@@ -1,0 +1,125 @@
+"""A relay at work, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from relay import logs
+from relay.journal.protocol import Journal
+from relay.model import deliver_stage, render_stage
+from relay.pipeline.deliver import Delivery
+from relay.pipeline.gates import LineGate
+from relay.pipeline.key_keeping import KeyKeeper
+from relay.pipeline.reloading import Reloading
+from relay.pipeline.render import RenderLine
+from relay.pipeline.retention import Retention
+from relay.pipeline.source_states import SourceWatch
+from relay.pipeline.standing import Standing
+from relay.pipeline.supervising import supervise
+from relay.pipeline.wakeups import Wakeups
+from relay.pipeline.watching import watch
+from relay.pipeline.worker_process import WorkerProcess
+from relay.settings.options import RelayOptions
+from relay.web import server
+from relay.web.metrics import Metrics
+
+
+class Role(StrEnum):
+    """What a process does: nodes that share a journal may share the work as well."""
+
+    ALL = "all"
+    INTAKE = "intake"
+    WORKER = "worker"
+
+    @property
+    def works(self) -> bool:
+        """Whether it renders, delivers and drops what is old."""
+        return self is not Role.INTAKE
+
+    @property
+    def takes(self) -> bool:
+        """Whether it takes webhooks."""
+        return self is not Role.WORKER
+
+
+@dataclass
+class Relay:
+    """Everything a running relay consists of."""
+
+    options: RelayOptions
+    role: Role
+    journal: Journal
+    wakeups: Wakeups
+    standing: Standing
+    metrics: Metrics
+    lines: dict[str, RenderLine]
+    deliveries: dict[str, Delivery]
+    gates: Sequence[LineGate]
+    reloading: Reloading
+    retention: Retention
+    source_watch: SourceWatch
+    keepers: dict[str, KeyKeeper]
+    server: server.Server | None
+    """None in a worker process."""
+    worker: WorkerProcess | None
+    url: str
+
+    async def run(self, signals: Signals) -> None:
+        """Work until a signal; then end what is in hand, at most ``server.shutdown_s`` long."""
+        async with asyncio.TaskGroup() as group:
+            work = []
+            if self.server is not None:
+                work.append(group.create_task(self.server.run_until_stopped(), name="web"))
+                work.append(group.create_task(supervise("sources", self.source_watch.run, self.wakeups)))
+            if self.worker is not None:
+                work.append(group.create_task(supervise("worker", self.worker.run, self.wakeups)))
+            for name, line in self.lines.items():
+                work.append(group.create_task(supervise(render_stage(name), line.run, self.wakeups)))
+            for name, delivery in self.deliveries.items():
+                work.append(group.create_task(supervise(deliver_stage(name), delivery.run, self.wakeups)))
+            if self.role.works:
+                work.append(group.create_task(supervise("retention", self.retention.run, self.wakeups)))
+                work.append(group.create_task(supervise("templates", self.reloading.run, self.wakeups)))
+            for name, keeper in self.keepers.items():
+                work.append(
+                    group.create_task(supervise(f"keys:{name}", partial(keeper.run, self.wakeups), self.wakeups))
+                )
+            work.append(group.create_task(watch(self.journal, self.wakeups, self.gates)))
+            logs.get("relay").info("ready", url=self.url, role=str(self.role))
+            await signals.first.wait()
+            await self._end(signals, work)
+
+    async def _end(self, signals: Signals, work: list[asyncio.Task[None]]) -> None:
+        logs.get("relay").info("stopping", within_s=self.options.server.shutdown_s)
+        self.wakeups.stop()
+        if self.server is not None:
+            self.server.stop()
+        forced = asyncio.ensure_future(signals.second.wait())
+        finished = asyncio.ensure_future(asyncio.wait(work))
+        await asyncio.wait(
+            {forced, finished}, timeout=self.options.server.shutdown_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        unfinished = [task for task in work if not task.done()]
+        for task in [*unfinished, forced, finished]:
+            task.cancel()
+        logs.get("relay").info("stopped", cut_off=len(unfinished))
+
+
+class Signals:
+    """SIGTERM and SIGINT: the first asks to stop, the second forces."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+
+    def install(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.caught)
+
+    def caught(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
