@@ -207,9 +207,12 @@ def delivery_options(options: DestinationOptions) -> DeliveryOptions:
 
 
 def build_pace(requests_per_second: float) -> Pace:
-    """Slow ones without a burst, which would go beyond what their vendor allows in a second."""
-    burst = max(1, min(5, int(requests_per_second / 20)))
-    return Pace(requests_per_second, clock=time.monotonic, sleep=asyncio.sleep, burst=burst)
+    return Pace(requests_per_second, clock=time.monotonic, sleep=asyncio.sleep, burst=burst_of(requests_per_second))
+
+
+def burst_of(requests_per_second: float) -> int:
+    """Slow ones have none: it would go beyond what their vendor allows in a second."""
+    return max(1, min(5, int(requests_per_second / 20)))
 
 
 def build_keepers(sources: Mapping[str, Source], door: HttpDoor) -> dict[str, KeyKeeper]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import orjson
@@ -78,9 +78,11 @@ class Refusals:
         """Remember what was taken just now."""
         self._last_sent_ms = self._now_ms()
         for item in items:
+            # Its text would fill the memory, and outlive the call's own erasure.
+            sent = Sent(replace(item.call, text=""), receipt, self._last_sent_ms)
             for record in item.records:
                 before = self._sent.pop(record.name, [])
-                self._sent[record.name] = [*before[-9:], Sent(item.call, receipt, self._last_sent_ms)]
+                self._sent[record.name] = [*before[-9:], sent]
         while len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
         self._something.set()

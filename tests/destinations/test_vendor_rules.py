@@ -8,13 +8,21 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import SecretStr
 
+from relay.app import burst_of
 from relay.codes import RelayError
-from relay.demo.segmentify import flaws
+from relay.demo.ometria import OmetriaLookalike
+from relay.demo.segmentify import SegmentifyLookalike, flaws
+from relay.demo.serving import serve
 from relay.destinations.contract import Answer, Decision, RefusesLater, Unfit
+from relay.http import HttpDoor
 from relay.model import JsonObject
 from relay.pipeline.mapping import Ended
-from tests.destinations.kinds import OPTIONS
+from relay.pipeline.pacing import Pace
+from relay.settings.ometria_options import OmetriaOptions
+from relay.settings.options import OutgoingOptions
+from tests.destinations.kinds import OPTIONS, SECRET
 from tests.destinations.mapping import NOW_MS, call_of, destination_of, made
 from tests.destinations.sample import IDENTIFY, ORDER_COMPLETED, guest, track
 
@@ -342,3 +350,49 @@ def test_options_that_cannot_work(kind: str, wrong: dict[str, Any], code: str) -
     with pytest.raises(RelayError) as raised:
         destination_of(**options(kind, **wrong))
     assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (("segmentify", {"origin": "https://shop.example"}), None),
+        (("ometria", {}), ("ometria", {"api_key": "another"})),
+    ],
+)
+async def test_probes_tell_what_can_be_known(
+    right: tuple[str, dict[str, Any]], wrong: tuple[str, dict[str, Any]] | None
+) -> None:
+    lookalikes = {
+        "segmentify": ("data_center", SegmentifyLookalike([(SECRET, "shop.example")])),
+        "ometria": ("host", OmetriaLookalike([SECRET])),
+    }
+    async with HttpDoor(OutgoingOptions(allow_private=True)) as door:
+        for chosen, expected in ((right, "delivered"), (wrong, "misconfigured")):
+            if chosen is None:
+                continue
+            kind, more = chosen
+            address, lookalike = lookalikes[kind]
+            async with serve(lookalike) as url:
+                there = destination_of(**options(kind, **{**more, address: url}))
+                probe = there.probe()
+                assert probe is not None
+                assert there.read_probe(await door.send(probe, timeout_s=10)).verdict == expected
+            gone = there.read_probe(await door.send(probe, timeout_s=10))
+            assert gone.verdict == "retry"
+
+
+async def test_slow_vendors_get_no_more_than_they_allow() -> None:
+    """At 4 a second nobody is asked more often than that in any second, from the first on."""
+    now_s, times_s = 0.0, []
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now_s
+        now_s += seconds
+
+    burst = burst_of(OmetriaOptions(kind="ometria", api_key=SecretStr("k")).requests_per_second)
+    pace = Pace(4.0, clock=lambda: now_s, sleep=sleep, burst=burst)
+    for _ in range(40):
+        await pace.turn()
+        times_s.append(now_s)
+    assert all(later - earlier >= 1.0 for earlier, later in zip(times_s, times_s[4:], strict=False))
+    assert burst_of(100.0) == 5

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import httpx
 import orjson
 
+from relay.model import Selection
 from tests.logbook import Logbook
 from tests.pipeline.vendors import (
     CLICK,
@@ -25,6 +27,8 @@ from tests.pipeline.vendors import (
 )
 from tests.posting import post
 from tests.running import drained
+from tests.sources import shopify_making as shopify
+from tests.templates.shopify_making import order, refund
 
 USER = "srv_" + hashlib.sha256(b"CUST-42").hexdigest()
 COMMON = {"device": "PC", "lang": "EN", "pageUrl": f"{ORIGIN}/", "referrer": "", "userId": USER}
@@ -146,6 +150,78 @@ async def test_a_whole_story_at_all_vendors_at_once(tmp_path: Path, logbook: Log
 
     written = logbook.stream.getvalue() + kept
     assert not [secret for secret in SECRETS if secret in written]
+
+
+async def test_shopify_at_all_vendors_at_once(tmp_path: Path) -> None:
+    """Its refund names no customer and holds no order: what was said of the order before does."""
+    vendors = Vendors()
+    click = [{"name": "everflow_transaction_id", "value": CLICK}]
+    came = [
+        shopify.webhook(order(note_attributes=click), topic="orders/paid", webhook_id="w-1"),
+        shopify.webhook(refund(), topic="refunds/create", webhook_id="w-2"),
+        shopify.webhook(
+            order(note_attributes=click, cancelled_at="2026-03-02T10:00:00Z"),
+            topic="orders/cancelled",
+            webhook_id="w-3",
+        ),
+    ]
+    shop = {"SOURCES__SHOP__PLATFORM": "shopify", "SOURCES__SHOP__SECRET": shopify.SECRET}
+    async with selling(tmp_path, vendors, **shop) as relay, httpx.AsyncClient(timeout=30) as client:
+        for webhook in came:
+            answer = await client.post(
+                f"{relay.url}/webhooks/shop", content=webhook.body, headers=dict(webhook.headers)
+            )
+            assert answer.status_code == 200
+        await drained(relay)
+        told = [event.outcomes for event in await relay.journal.find(Selection(), limit=10)]
+
+    assert not [outcome for outcomes in told for outcome in outcomes if outcome.startswith("dead")]
+    (stored,) = vendors.ometria.records
+    assert (stored["id"], stored["status"], stored["is_valid"]) == (str(shopify.ORDER_ID), "cancelled", False)
+    assert any("quantity_refunded" in line for line in stored["lineitems"])
+    assert vendors.ometria.errors == []
+    (conversion,) = vendors.everflow.conversions
+    assert conversion["reversed"]
+    assert [one["name"] for one in vendors.segmentify.stored] == ["CHECKOUT", "CUSTOM_EVENT", "CUSTOM_EVENT"]
+    assert list(vendors.segmetrics.invoices) == [str(shopify.ORDER_ID)]
+    assert [call["event"] for call in vendors.segment.stored] == [
+        "Order Completed",
+        "Order Refunded",
+        "Order Cancelled",
+    ]
+
+
+async def test_products_go_to_the_catalogue_when_they_are_switched_on(tmp_path: Path) -> None:
+    vendors = Vendors()
+    product = {
+        "type": "product",
+        "id": "P-10",
+        "name": "Wool Scarf",
+        "sku": "SKU-10",
+        "price": [{"amount": 4_000, "currency": "EUR"}],
+        "status": "live",
+        "meta": {"timestamps": {"updated_at": "2026-03-14T09:26:53Z"}},
+    }
+    came = [
+        {"id": f"w-{topic}", "triggered_by": topic, "payload": payload}
+        for topic, payload in (
+            ("product.created", {"data": product}),
+            ("product.updated", {"data": {**product, "name": "Warm Scarf"}}),
+            ("product.deleted", {"type": "product", "id": "P-10"}),
+        )
+    ]
+    on = {
+        f"SOURCES__ELASTICPATH__TRACKING__PRODUCT_{what.upper()}": f"product.{what}"
+        for what in ("created", "updated", "deleted")
+    }
+    async with selling(tmp_path, vendors, "ometria", **on) as relay:
+        events = await post(relay, map(orjson.dumps, came))
+        await drained(relay)
+        assert [await ends(relay, event) for event in events] == [{"ometria": ("delivered", "accepted")}] * 3
+
+    (stored,) = vendors.ometria.records
+    assert (stored["@type"], stored["id"], stored["title"], stored["price"]) == ("product", "P-10", "Warm Scarf", 40)
+    assert stored["is_active"] is False
 
 
 async def test_a_refund_of_a_part(tmp_path: Path) -> None:
