@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from relay.codes import RelayError
-from relay.journal.postgres import PostgresJournal, claims, is_made, pending, schema
+from relay.journal.postgres import PostgresJournal, claims, connecting, is_made, pending, schema
 from relay.journal.postgres.connecting import connect, settings_of, shown
 from relay.journal.protocol import JournalUnavailable
 from relay.journal.sqlite.schema import prepare as prepare_file
@@ -70,8 +70,8 @@ async def test_large_groups_are_stored_in_parts(journal: PostgresJournal) -> Non
 
 async def test_nodes_that_store_the_same_in_another_order_do_not_lose_any(url: str) -> None:
     one, two = await PostgresJournal.open(url), await PostgresJournal.open(url)
-    for start in range(0, 400, 40):
-        new = [event(str(number)) for number in range(start, start + 40)]
+    for start in range(0, 6000, 300):
+        new = [event(str(number)) for number in range(start, start + 300)]
         first, second = await asyncio.gather(one.append_many(new), two.append_many(new[::-1]))
         assert [answer.event_id for answer in first] == [answer.event_id for answer in second[::-1]]
         assert all(a.duplicate is not b.duplicate for a, b in zip(first, second[::-1], strict=True))
@@ -250,6 +250,24 @@ async def test_nodes_that_start_together_make_the_tables_once(empty_url: str) ->
     await asyncio.gather(*(journal.close() for journal in journals))
 
 
+async def test_an_older_journal_is_brought_up_to_date_beside_a_node_that_works(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        steps = schema.migrations()
+        before.setattr(schema, "migrations", lambda: steps[:1])
+        old = await PostgresJournal.open(empty_url, 2)
+    (first,) = await Line(old).run(event("a"))
+    assert len(await pending(empty_url)) == len(steps) - 1
+
+    new = await PostgresJournal.open(empty_url)
+    assert await pending(empty_url) == []
+    (second,) = await Line(old).run(event("b"))
+    assert [one.id for one in await new.find(Selection(), limit=9)] == [second, first]
+    await old.close()
+    await new.close()
+
+
 async def test_a_journal_of_a_newer_relay_is_refused(empty_url: str) -> None:
     await schema.prepare("here", settings_of(empty_url), 1)
     await asked_and_done(empty_url, "update meta set value = '99' where name = 'version'")
@@ -283,7 +301,9 @@ def test_the_url_without_its_password() -> None:
     assert (settings["sslmode"], settings["connect_timeout"]) == ("verify-full", "9")
 
 
-async def test_what_was_forgotten_is_in_no_row_any_more(journal: PostgresJournal, url: str) -> None:
+async def test_what_was_forgotten_is_in_no_row_any_more(
+    journal: PostgresJournal, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = Line(journal)
     (gone,) = await line.append(event("a", body=b"forget-me", headers='{"a":"forget-me"}', entity="forget-me"))
     await line.render_all(text="forget-me")
@@ -292,6 +312,13 @@ async def test_what_was_forgotten_is_in_no_row_any_more(journal: PostgresJournal
 
     assert await journal.scrub()
     assert await journal.scrub(rewrite=True)
+    async with await connect(settings_of(url)) as reader:
+        await reader.execute("begin")
+        await reader.execute("select 1 from events")
+        with monkeypatch.context() as patient:
+            patient.setattr(connecting, "_SESSION", ("set lock_timeout = '50ms'",))
+            assert not await journal.scrub(rewrite=True), "somebody reads"
+        await reader.execute("rollback")
     for table in ("events", "calls", "outcomes", "attempts", "event_keys", "fetched"):
         assert await asked(url, f"select 1 from {table} t where t::text like '%forget-me%'") == []
     assert (RENDER.partition, DELIVER.partition) == (0, 0)

@@ -26,16 +26,22 @@ _COLUMNS = (
     " long_key, headers, body"
 )
 _TYPES = (Texts, Bigints, Texts, Texts, Texts, Texts, Bigints, Bigints, Bigints, Texts, Texts, Texts, Byteas)
-# The lock is joined, so that no row gets its id before it is held.
+# The lock is joined, so that no row gets its id before it is held. Ids follow the order of the events; rows are
+# written in order of their keys, so that nodes that store the same deliveries wait for each other and not in a circle.
 APPEND = f"""
     with held as materialized (select {{lock}}),
+    numbered as materialized (
+        select nextval('events_id') as id, new.* from (
+            select {_COLUMNS} from held, unnest(
+                %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
+                %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[]
+            ) with ordinality as given ({_COLUMNS}, number)
+            order by number
+        ) new
+    ),
     inserted as (
-        insert into events ({_COLUMNS})
-        select {_COLUMNS} from held, unnest(
-            %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
-            %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[]
-        ) with ordinality as new ({_COLUMNS}, number)
-        order by number
+        insert into events (id, {_COLUMNS})
+        select id, {_COLUMNS} from numbered order by source, delivery_key, id
         on conflict (source, delivery_key) where replay_of is null do nothing
         returning id
     )

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import psycopg
+
 from relay.journal.erasing import without_details
 from relay.journal.postgres.arrays import Bigints, Texts
 from relay.journal.postgres.connecting import Connection
@@ -116,13 +118,17 @@ async def forget_quarantined(connection: Connection, ids: Sequence[QuarantineId]
     return {quarantine_id for (quarantine_id,) in await rows(connection, FORGET_QUARANTINED, (known_ids(ids),))}
 
 
-async def scrub(connection: Connection, rewrite: bool) -> None:
-    """Take what was erased out of the tables' pages; with ``rewrite``, out of their files.
+async def scrub(connection: Connection, rewrite: bool) -> bool:
+    """Take what was erased out of the tables' pages; with ``rewrite``, out of their files. False when one is in use.
 
     The server's write-ahead log and its backups are its own matter, see docs/security.md.
     """
     for table in TABLES:
-        await connection.execute(f"vacuum {'(full)' if rewrite else ''} {table}".encode())
+        try:
+            await connection.execute(f"vacuum {'(full)' if rewrite else ''} {table}".encode())
+        except psycopg.errors.LockNotAvailable:
+            return False
+    return True
 
 
 # -- audit

@@ -14,6 +14,7 @@ from relay.journal.postgres.claims import Claim, Claims
 from relay.journal.postgres.connecting import ANSWER_S, LOOKUP_S, settings_of, shown, unavailable
 from relay.journal.postgres.horizon import Bounds, Horizon
 from relay.journal.postgres.keys import Keys
+from relay.journal.postgres.link import Link
 from relay.journal.postgres.notices import Notices
 from relay.journal.postgres.pools import Pool, row
 from relay.journal.postgres.retention import BodyRetention, Retention
@@ -48,6 +49,7 @@ from relay.model import (
 T = TypeVar("T")
 
 _CLOSE_S = 10.0
+_SCRUB_S = 6 * 3600.0
 _PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """How long to wait, again and again, for a transaction that holds back the horizon."""
 
@@ -68,6 +70,7 @@ class PostgresJournal:
         quarantine_max_bytes: int,
     ) -> None:
         self._where = where
+        self._settings = settings
         self._partitions = prepared.partitions
         self._quarantine_limit = quarantine_limit
         self._quarantine_max_bytes = quarantine_max_bytes
@@ -339,9 +342,12 @@ class PostgresJournal:
             return len(await forgetting.forget_quarantined(db, ids))
 
     async def scrub(self, *, rewrite: bool = False) -> bool:
-        async with self._lookups.connection() as db:
-            await forgetting.scrub(db, rewrite)
-        return True
+        link = Link(self._where, self._settings, answer_s=_SCRUB_S)
+        try:
+            async with link.use() as db:
+                return await forgetting.scrub(db, rewrite)
+        finally:
+            await link.close()
 
     async def record_audit(self, audit: Audit) -> None:
         async with self._stages.connection() as db:

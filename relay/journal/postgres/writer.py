@@ -8,10 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import psycopg
-
 from relay.journal.postgres.appending import append_deliveries, append_events
-from relay.journal.postgres.connecting import Connection
 from relay.journal.postgres.keys import Keys
 from relay.journal.postgres.link import Link
 from relay.journal.protocol import JournalUnavailable
@@ -19,7 +16,6 @@ from relay.model import Appended, NewEvent
 
 _MOST_EVENTS = 500
 _MOST_BYTES = 8 << 20
-_TRIES = 3
 _ANSWER_S = 8.0
 """A platform waits no longer for its 503."""
 
@@ -122,21 +118,11 @@ class Writer:
                 append.future.set_result(found)
 
     async def _store(self, events: Sequence[NewEvent]) -> list[Appended]:
-        for left in reversed(range(_TRIES)):
-            async with self._link.use() as connection:
-                try:
-                    return await self._write(connection, events)
-                except psycopg.errors.DeadlockDetected:
-                    # Another node stores the same deliveries in another order.
-                    if not left:
-                        raise
-        raise AssertionError("not reached")
-
-    async def _write(self, connection: Connection, events: Sequence[NewEvent]) -> list[Appended]:
-        if all(event.replay_of is None for event in events):
-            return await append_deliveries(connection, self._keys, events)
-        async with connection.transaction():
-            return await append_events(connection, self._keys, events)
+        async with self._link.use() as connection:
+            if all(event.replay_of is None for event in events):
+                return await append_deliveries(connection, self._keys, events)
+            async with connection.transaction():
+                return await append_events(connection, self._keys, events)
 
 
 def _size(append: _Append) -> int:
