@@ -170,3 +170,14 @@ class RefusesLater(Protocol):
 
     def read_poll(self, answer: Answer) -> Sequence[Refusal]:
         """What the vendor refused lately; nothing when the answer does not tell."""
+
+
+@runtime_checkable
+class AsksFirst(Protocol):
+    """A destination whose records may lack something that only the vendor can give."""
+
+    def question(self, records: Sequence[Record]) -> Request | None:
+        """What to ask before these records can be packed; None when they are whole."""
+
+    def completed(self, records: Sequence[Record], answer: Answer, *, now_ms: int) -> Sequence[Record] | Decision:
+        """The records with what the answer gives; or what it means that it gives nothing."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -55,7 +56,8 @@ class Segmentify:
         base = options.data_center.rstrip("/")
         self._secrets = (key,)
         self._url = f"{base}/add/events/v1.json?apiKey={quote(key, safe='')}"
-        self._probe_url = f"{base}/get/key?count=1"
+        self._key_url = f"{base}/get/key?count=1"
+        self._fetches = options.session_ids == "fetched"
         self._host = urlsplit(base).hostname or base
         self._max_age_ms = int(options.max_age_s * 1000)
         origin = urlsplit(options.origin)
@@ -73,7 +75,7 @@ class Segmentify:
             "testMode": "true" if options.test_mode else None,
         }
         self.limits = Limits(
-            max_records=options.max_batch_events,
+            max_records=1 if self._fetches else options.max_batch_events,
             max_request_bytes=options.max_batch_bytes,
             max_record_bytes=options.max_batch_bytes - 2,
             envelope_bytes=2,
@@ -89,7 +91,7 @@ class Segmentify:
         age_ms = call.received_at_ms - _ms(said.get("timestamp"), call.received_at_ms)
         if age_ms > self._max_age_ms:
             return Unfit("too_old", f"{age_ms // 1000} s, {self._max_age_ms // 1000} s are allowed", skipped=True)
-        ids = {"userId": _user_id(said), "sessionId": _session_id(said, call)}
+        ids = {"userId": _user_id(said), "sessionId": "" if self._fetches else _session_id(said, call)}
         made = []
         for event in mapped:
             whole = {**_with_content(self._common), **ids, **_with_content(event)}
@@ -101,6 +103,25 @@ class Segmentify:
                 return Unfit("guard_size", f"{len(body)} bytes, {self.limits.max_record_bytes} are allowed")
             made.append(Record(body))
         return made
+
+    def question(self, records: Sequence[Record]) -> Request | None:
+        """For a key of a session, where none is known and none is to be derived."""
+        return self.probe() if any(not orjson.loads(record.body)["sessionId"] for record in records) else None
+
+    def completed(self, records: Sequence[Record], answer: Answer, *, now_ms: int) -> Sequence[Record] | Decision:
+        decision = by_status(answer, USUAL, records=1, secrets=self._secrets, now_ms=now_ms)
+        if decision.verdict is not VerdictKind.DELIVERED:
+            # It says nothing of the event.
+            verdict = VerdictKind.RETRY if decision.verdict is VerdictKind.REJECT else decision.verdict
+            return replace(decision, verdict=verdict)
+        try:
+            keys = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            keys = None
+        if not (isinstance(keys, list) and keys and isinstance(keys[0], str) and keys[0]):
+            return Decision(VerdictKind.RETRY, "answer_unreadable", decision.detail)
+        events = (orjson.loads(record.body) for record in records)
+        return [Record(orjson.dumps({**event, "sessionId": event["sessionId"] or keys[0]})) for event in events]
 
     def request(self, records: Sequence[Record], *, now_ms: int, failures: int) -> Request:
         body = b"".join((b"[", b",".join(record.body for record in records), b"]"))
@@ -127,7 +148,7 @@ class Segmentify:
 
     def probe(self) -> Request:
         """Asks for a fresh key, which binds nobody."""
-        return Request("GET", self._probe_url, {"Accept": "application/json"}, b"", b"")
+        return Request("GET", self._key_url, {"Accept": "application/json"}, b"", b"")
 
     def read_probe(self, answer: Answer) -> Decision:
         decision = by_status(answer, USUAL, records=1, secrets=self._secrets, now_ms=0)

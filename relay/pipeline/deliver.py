@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from relay import logs
-from relay.destinations.contract import Answer, Decision, Destination, Record, Request, Unpackable
+from relay.destinations.contract import Answer, AsksFirst, Decision, Destination, Record, Request, Unpackable
 from relay.journal.protocol import Claim, CursorMoved, Journal, JournalUnavailable
 from relay.model import (
     Call,
@@ -312,7 +312,8 @@ class Delivery:
                 await self._still_wanted(stage, planned)
             if line.claim is not None and not line.claim.held:
                 raise CursorMoved(f"{stage.name}/{stage.partition} may be another node's by now")
-            request = self._packed(records, started_at_ms)
+            whole = await self._completed(records)
+            request = whole if isinstance(whole, Decision) else self._packed(whole, started_at_ms)
             answer = None
             if self._options.live and isinstance(request, Request):
                 answer = await self._door.send(request, timeout_s=self._options.timeout_s)
@@ -346,6 +347,16 @@ class Delivery:
         )
         self._tell(attempt)
         return attempt, decision, token
+
+    async def _completed(self, records: Sequence[Record]) -> Sequence[Record] | Decision:
+        """With what the destination has to ask its vendor for first; or why that cannot be had."""
+        if not (self._options.live and isinstance(self._destination, AsksFirst)):
+            return records
+        question = self._destination.question(records)
+        if question is None:
+            return records
+        answer = await self._door.send(question, timeout_s=self._options.timeout_s)
+        return self._destination.completed(records, answer, now_ms=self._now_ms())
 
     def _packed(self, records: Sequence[Record], now_ms: int) -> Request | Decision:
         try:

@@ -63,6 +63,10 @@ class Progress:
         return call.id == self.call and _bodies(records) in self.taken
 
 
+NOT_DONE = frozenset({501, 503, 505})
+"""Statuses of server errors that say that nothing was done."""
+
+
 @dataclass(slots=True)
 class Doubt:
     """Which calls an earlier attempt may have delivered without our hearing of it."""
@@ -72,7 +76,7 @@ class Doubt:
     def settled(self, sent: Sequence[Call], answer: Answer, decision: Decision) -> Decision:
         """What the decision is for calls that may have been taken before."""
         ids = {call.id for call in sent}
-        if (answer.status == 0 and answer.reached) or answer.status >= 500:
+        if (answer.status == 0 and answer.reached) or (answer.status >= 500 and answer.status not in NOT_DONE):
             self.calls |= ids
             return decision
         if decision.if_doubtful is not None and ids & self.calls:

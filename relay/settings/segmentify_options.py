@@ -42,6 +42,13 @@ class SegmentifyOptions(EveryDestinationOptions):
         description="The same for the key of the visit, `sessionId`; else it is derived from the order.",
         json_schema_extra=IN_TEMPLATES,
     )
+    session_ids: Literal["derived", "fetched"] = Field(
+        "derived",
+        description=(
+            "Where `sessionId` comes from when the order has none: one an order, derived from its id; or one an event,"
+            " fetched from Segmentify, with an event a request."
+        ),
+    )
     max_age_s: Annotated[float, Field(gt=0, le=3_650 * 86_400)] = Field(
         3_600.0,
         description=(

@@ -10,12 +10,12 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from relay.app import burst_of
+from relay.app.building import burst_of
 from relay.codes import RelayError
 from relay.demo.ometria import OmetriaLookalike
 from relay.demo.segmentify import SegmentifyLookalike, flaws
 from relay.demo.serving import serve
-from relay.destinations.contract import Answer, Decision, RefusesLater, Unfit
+from relay.destinations.contract import Answer, AsksFirst, Decision, RefusesLater, Unfit
 from relay.http import HttpDoor
 from relay.model import JsonObject
 from relay.pipeline.mapping import Ended
@@ -151,6 +151,38 @@ class TestSegmentify:
         assert flaws(sent) == []
         assert sent.items() >= orjson.loads(event).items()
         assert {"userId", "sessionId", "device", "pageUrl"} <= sent.keys()
+
+    @pytest.mark.parametrize(
+        ("status", "body", "expected"),
+        [
+            (200, ["k-1"], None),
+            (200, [], ("retry", "answer_unreadable")),
+            (200, {"key": "k"}, ("retry", "answer_unreadable")),
+            (200, b"<", ("retry", "answer_unreadable")),
+            (400, b"", ("retry", "call_refused")),
+            (404, b"", ("misconfigured", "path_unknown")),
+            (429, b"", ("retry", "rate_limited")),
+            (503, b"", ("retry", "server_error")),
+            (0, b"", ("retry", "timeout")),
+        ],
+    )
+    def test_a_session_that_is_fetched(self, status: int, body: object, expected: tuple[str, str] | None) -> None:
+        there = destination_of(**options("segmentify", session_ids="fetched"))
+        assert isinstance(there, AsksFirst)
+        records = there.records(call_of(ORDER_COMPLETED), [{"name": "CUSTOM_EVENT", "type": "x"}], now_ms=NOW_MS)
+        assert not isinstance(records, Unfit)
+        assert there.limits.max_records == 1
+        question = there.question(records)
+        assert question is not None
+        assert question.url == "https://dce1.segmentify.com/get/key?count=1"
+        text = body if isinstance(body, bytes) else orjson.dumps(body)
+        found = there.completed(records, Answer(status, {}, text, "timeout" if not status else ""), now_ms=NOW_MS)
+        if isinstance(found, Decision):
+            assert verdict(found) == expected
+        else:
+            assert expected is None
+            assert orjson.loads(found[0].body)["sessionId"] == "k-1"
+            assert there.question(found) is None
 
     def test_without_a_name_nothing_is_sent(self) -> None:
         there = destination_of(**options("segmentify"))

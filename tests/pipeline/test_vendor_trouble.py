@@ -56,6 +56,23 @@ async def test_segmentify_waits_for_what_somebody_must_mend(tmp_path: Path) -> N
     assert vendors.segmentify.warnings == []
 
 
+async def test_segmentify_sessions_can_be_fetched(tmp_path: Path) -> None:
+    vendors = Vendors()
+    vendors.segmentify.fault = Fault(2, 503)
+    fetched = {"DESTINATIONS__SEGMENTIFY__SESSION_IDS": "fetched"}
+    async with selling(tmp_path, vendors, "segmentify", **fetched) as relay:
+        known = sample("order.paid", order="ORD-2", segmentify_session_id="SESSION_2", segmentify_user_id="USER_2")
+        events = await post(relay, [sample("order.paid"), known])
+        await drained(relay)
+        assert [await ends(relay, event) for event in events] == [{"segmentify": DELIVERED}] * 2
+
+    sessions = {event["orderNo"]: (event["userId"][:5], event["sessionId"]) for event in vendors.segmentify.stored}
+    assert sessions["ORD-2"] == ("USER_", "SESSION_2")
+    assert sessions["ORD-1001"][0] == "srv_6"
+    assert len(sessions["ORD-1001"][1]) == 32
+    assert {came.path for came in vendors.segmentify.requests} == {"/get/key", "/add/events/v1.json"}
+
+
 async def test_segmentify_a_sale_that_may_count_twice_is_marked(tmp_path: Path) -> None:
     vendors = Vendors()
     vendors.segmentify.fault = Fault(1, accept=True, cut=True)
