@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 MARK = "00000000-0000-4000-8000-000000000000"
 """Stands for the envelope id; replaced by a fresh one for every request."""
 ORDER_MARK = "11111111-1111-4111-8111-111111111111"
 SECRET = "bench-secret"
+SECRET_HEADER = "X-MOLTIN-SECRET-KEY"
+SOURCE = {"RELAY_SOURCES__ELASTICPATH__PLATFORM": "elasticpath", "RELAY_SOURCES__ELASTICPATH__SECRET": SECRET}
+"""The environment of a relay that takes it."""
 
 
 def _price(amount: int) -> dict[str, Any]:
@@ -64,3 +70,32 @@ def order_paid(lines: int = 3) -> bytes:
         "configuration": {"url": "https://relay.example/webhooks/elasticpath"},
     }
     return json.dumps(envelope, ensure_ascii=False).encode()
+
+
+class Webhooks:
+    """Webhooks that differ in the ids of delivery and order, which `order_id` tells."""
+
+    def __init__(self, lines: int = 3) -> None:
+        self._run = f"{time.time_ns() % 10**12:012d}"
+        body = order_paid(lines)
+        before, rest = body.split(MARK.encode())
+        between, after = rest.split(ORDER_MARK.encode())
+        self._pieces = before, between, after
+        self._length = len(body)
+
+    def order_id(self, number: int) -> str:
+        return f"{number:08d}-0000-4000-8000-{self._run}"
+
+    def body(self, number: int) -> bytes:
+        identity = self.order_id(number).encode()
+        before, between, after = self._pieces
+        return b"".join((before, identity, between, identity, after))
+
+    def requests(self, url: str) -> Callable[[int], bytes]:
+        """Makes whole HTTP requests to ``url``."""
+        parts = urlsplit(url)
+        head = (
+            f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+            f"{SECRET_HEADER}: {SECRET}\r\nContent-Length: {self._length}\r\n\r\n"
+        ).encode()
+        return lambda number: head + self.body(number)

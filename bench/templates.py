@@ -20,8 +20,8 @@ from typing import Any
 
 import orjson
 
-from bench.__main__ import machine, versions
 from bench.bodies import order_paid
+from bench.machine import machine, versions
 from relay.templates import engine as rendering
 from relay.templates import reference
 from relay.templates.engine import EngineLimits, FastEngine
