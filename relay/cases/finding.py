@@ -57,8 +57,8 @@ class Found:
     left_out: Mapping[Key, int]
 
 
-def case_path(folder: Path, platform: str, tracked_event: str, name: str) -> Path:
-    return folder / SOURCES / platform / CASES / tracked_event / f"{name}{_SUFFIX}"
+def case_path(folder: Path, platform: str, tracked_event: str, name: str, place: Place = SOURCES) -> Path:
+    return folder / place / platform / CASES / tracked_event / f"{name}{_SUFFIX}"
 
 
 def find(

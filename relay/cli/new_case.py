@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from relay.model import EventId
 from relay.renderer import build_library, tracking
 
 if TYPE_CHECKING:
+    from relay.cases.personal import Kind
     from relay.model import Timeline
     from relay.settings.loading import Loaded
     from relay.settings.options import SourceOptions
@@ -29,11 +31,17 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[\w-][\w.-]*")
 
 
-def make(context: typer.Context, loaded: Loaded, event_id: int, name: str | None, *, as_json: bool) -> None:
-    """One case for each tracked event that the event's topic makes. Raises RelayError."""
+def checked_name(name: str | None, event_id: int) -> str:
+    """The name of a new case. Raises RelayError for one that is not fit for a file."""
     name = f"event-{event_id}" if name is None else name
     if not _NAME.fullmatch(name):
         raise RelayError("bad_argument", f"--name {name!r} is not fit for a file.", "Use letters, digits, - and _.")
+    return name
+
+
+def make(context: typer.Context, loaded: Loaded, event_id: int, name: str | None, *, as_json: bool) -> None:
+    """One case for each tracked event that the event's topic makes. Raises RelayError."""
+    name = checked_name(name, event_id)
     told = with_journal(context, lambda journal: journal.timeline(EventId(event_id)))
     if told is None:
         raise RelayError("not_found", f"There is no event {event_id}.")
@@ -54,7 +62,7 @@ def make(context: typer.Context, loaded: Loaded, event_id: int, name: str | None
     cases = {path: _case(loaded, told, source, tracked_event) for tracked_event, path in paths.items()}
     for path, (text, _) in cases.items():
         write(path, text)
-    _tell({path: new for path, (_, new) in cases.items()}, as_json=as_json)
+    tell({path: new.hidden for path, (_, new) in cases.items()}, as_json=as_json)
 
 
 def _case(loaded: Loaded, told: Timeline, source: SourceOptions, tracked_event: str) -> tuple[str, NewCase]:
@@ -68,12 +76,13 @@ def _case(loaded: Loaded, told: Timeline, source: SourceOptions, tracked_event: 
     return with_members(members_of(new.text), (), ran.made.as_members()), new
 
 
-def _tell(cases: dict[Path, NewCase], *, as_json: bool) -> None:
+def tell(cases: Mapping[Path, Mapping[Kind, int]], *, as_json: bool) -> None:
+    """The files that were written, and how much of each kind is masked in them."""
     if as_json:
-        counts = {path: {str(kind): count for kind, count in new.hidden.items()} for path, new in cases.items()}
+        counts = {path: {str(kind): count for kind, count in hidden.items()} for path, hidden in cases.items()}
         print_json({"written": [{"file": str(path), "masked": masked} for path, masked in counts.items()]})
         return
-    for path, new in cases.items():
-        hidden = ", ".join(f"{kind} ({count})" for kind, count in new.hidden.items())
-        typer.echo(f"written  {path}\nmasked   {hidden or 'nothing'}")
+    for path, hidden in cases.items():
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in hidden.items())
+        typer.echo(f"written  {path}\nmasked   {kinds or 'nothing'}")
     typer.secho("Read it before you keep it: names in fields that nobody could foresee are not found.", fg="yellow")

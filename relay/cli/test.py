@@ -39,6 +39,9 @@ def run_cases(
     new: Annotated[
         int | None, typer.Option(metavar="EVENT_ID", help="Make a case from a stored event, personal data masked.")
     ] = None,
+    destination: Annotated[
+        str | None, typer.Option("--destination", "-d", help="With --new: a case of this destination's mapping.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the new case.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,16 +51,20 @@ def run_cases(
     Packaged cases run for the packaged templates only, yours always.
     """
     loaded = frame(context).load()
-    if name is not None and new is None:
-        raise RelayError("bad_argument", "--name goes with --new.")
+    if new is None and (name is not None or destination is not None):
+        raise RelayError("bad_argument", "--name and --destination go with --new.")
     if update and (watch or engine != "fast"):
         raise RelayError("bad_argument", "--update goes neither with --watch nor with --engine.")
     if new is not None:
         from relay.cli.new_case import make
+        from relay.cli.new_mapping_case import make_mapping_case
 
         if paths or word or update or watch or junit:
-            raise RelayError("bad_argument", "--new goes with nothing but --name and --json.")
-        make(context, loaded, new, name, as_json=as_json)
+            raise RelayError("bad_argument", "--new goes with nothing but --destination, --name and --json.")
+        if destination is None:
+            make(context, loaded, new, name, as_json=as_json)
+        else:
+            make_mapping_case(context, loaded, new, destination, name, as_json=as_json)
         return
     run = _Run(loaded, paths or [], word, engine, update, verbose, junit, as_json)
     if watch:

@@ -73,6 +73,12 @@ class CallMapper:
             # A defect of ours; it may end this call, but must not stop those behind it.
             return _ended(OutcomeKind.DEAD, "render_failed", type(error).__name__)
 
+    def given(self, destination: str, task: MapTask, now_ms: int) -> tuple[Template, dict[str, Any]] | None:
+        """The mapping of a call and what it would see beside ``$``; None where there is no mapping."""
+        plan = self._plans[destination]
+        template = plan.mapping(self._templates, task.call.tracked_event, orjson.loads(task.call.text))
+        return None if template is None else (template, self._bindings(plan, template, task, now_ms))
+
     def _map(self, plan: MappingPlan, task: MapTask, now_ms: int) -> MappedCall:
         call: JsonObject = orjson.loads(task.call.text)
         template = plan.mapping(self._templates, task.call.tracked_event, call)

@@ -327,6 +327,29 @@ def test_render_shows_what_a_destination_would_be_sent(journal: Filled, folder: 
     assert "No destination 'nobody'" in relay("render", "order.paid.json", "-s", "elasticpath", "-d", "nobody").err
 
 
+def test_a_case_of_a_mapping_is_made_of_a_stored_event(journal: Filled, folder: Path, relay: Relay) -> None:
+    with (folder / "relay.toml").open("a") as file:
+        file.write(CRM)
+    new = ("test", "--new", journal.ids["order.paid"], "-d", "metrics")
+
+    (written,) = relay(*new, "--json").json["written"]
+
+    path = (
+        folder / "templates/destinations/segmetrics/cases/order_completed" / f"event-{journal.ids['order.paid']}.json"
+    )
+    case = orjson.loads(path.read_bytes())
+    assert written["file"] == str(path)
+    assert list(case) == ["call", "earlier", "settings", "records"]
+    assert EMAIL not in path.read_text()
+    assert case["records"][0]["contact"]["email"] == case["call"]["context"]["traits"]["email"]
+    assert case["records"][1]["invoice"]["amount"] == 10320
+    assert relay("test", path).code == 0
+    assert "is already there" in relay(*new).err
+    assert "has no mapping" in relay("test", "--new", journal.ids["order.paid"], "-d", "crm").err
+    assert "No destination 'nobody'" in relay("test", "--new", journal.ids["order.paid"], "-d", "nobody").err
+    assert "There is no event 99" in relay("test", "--new", "99", "-d", "metrics").err
+
+
 def test_render_tells_why_nothing_is_sent(journal: Filled, folder: Path, relay: Relay) -> None:
     cases = {
         "ignored": (webhook("order.shipped", "a"), 0, "ignored", "no_tracked_event"),

@@ -202,7 +202,8 @@ def test_a_slow_template_passes_with_a_warning(templates: Path, relay: Relay, mo
     [
         (["nowhere"], "nowhere is not there."),
         (["-k", "zebra"], "There is no case -k zebra."),
-        (["--name", "x"], "--name goes with --new."),
+        (["--name", "x"], "--name and --destination go with --new."),
+        (["--destination", "x"], "--name and --destination go with --new."),
         (["--update", "--watch"], "--update goes neither with --watch"),
         (["--update", "--engine", "both"], "--update goes neither with"),
         (["--new", "1", "-k", "x"], "--new goes with nothing but"),
