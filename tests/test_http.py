@@ -104,7 +104,12 @@ class TestAnswers:
             answer = await send(f"http://{host}/v1/batch")
 
         assert answer == Answer(
-            429, {"retry-after": "7", "x-a": "1, é", "content-length": "4"}, b"slow", error="", error_detail=""
+            429,
+            {"retry-after": "7", "x-a": "1, é", "content-length": "4"},
+            b"slow",
+            error="",
+            error_detail="",
+            method="POST",
         )
 
     async def test_sends_the_request_as_it_is(self) -> None:
@@ -257,7 +262,7 @@ class TestNoAnswer:
         async with listen(answering(*parts)) as host:
             answer = await send(f"http://{host}/")
 
-        assert (answer.status, answer.error) == (0, "connection_failed")
+        assert (answer.status, answer.error, answer.reached) == (0, "connection_failed", True)
         assert answer.error_detail == "the connection ended early, or the answer is not HTTP"
 
     async def test_a_reset(self) -> None:
@@ -276,13 +281,13 @@ class TestNoAnswer:
             taken.bind(("127.0.0.1", 0))
             answer = await send(f"http://127.0.0.1:{taken.getsockname()[1]}/")
 
-        assert answer == Answer(0, {}, b"", "connection_failed", "Connection refused")
+        assert answer == Answer(0, {}, b"", "connection_failed", "Connection refused", reached=False)
 
     @pytest.mark.parametrize("host", ["nothing.invalid", "a..b", "x" * 64 + ".invalid"])
     async def test_a_host_without_address(self, host: str) -> None:
         answer = await send(f"http://{host}/?key=secret")
 
-        assert answer == Answer(0, {}, b"", "host_unknown", f"{host} has no address")
+        assert answer == Answer(0, {}, b"", "host_unknown", f"{host} has no address", reached=False)
 
     async def test_a_request_that_http_cannot_carry(self) -> None:
         async with listen(answer_each) as host, open_door() as door:
@@ -296,7 +301,9 @@ class TestNoAnswer:
                 Request("POST", f"http://{host}/", {"X": "ü"}, b"", b""),
             ):
                 answer = await door.send(request, timeout_s=LONG_S)
-                assert answer == Answer(0, {}, b"", "connection_failed", "the URL or a header cannot be sent")
+                assert answer == Answer(
+                    0, {}, b"", "connection_failed", "the URL or a header cannot be sent", reached=False
+                )
 
     async def test_whoever_cancels_is_not_answered(self) -> None:
         async with listen(answering(then_hold=True)) as host, open_door() as door:
@@ -445,7 +452,7 @@ class TestAddressGuard:
             for host in LOOPBACK:
                 answer = await door.send(post(f"http://{host}:{port}/?key=secret"), timeout_s=LONG_S)
                 detail = f"{host.strip('[]')} is not on a public address"
-                assert answer == Answer(0, {}, b"", "address_refused", detail)
+                assert answer == Answer(0, {}, b"", "address_refused", detail, reached=False)
 
         assert not reached.is_set()
 
@@ -563,7 +570,9 @@ class TestTls:
         async with listen(answer_each, tls=server_tls(certificate)) as host:
             answer = await send(f"https://localhost:{host.partition(':')[2]}/")
 
-        assert answer == Answer(0, {}, b"", "tls_failed", "the certificate is not valid: self-signed certificate")
+        assert answer == Answer(
+            0, {}, b"", "tls_failed", "the certificate is not valid: self-signed certificate", reached=False
+        )
 
     async def test_an_own_authority_is_known_by_its_file(self, certificate: Path) -> None:
         async with listen(answer_each, tls=server_tls(certificate)) as host:
@@ -586,7 +595,7 @@ class TestTls:
         async with listen(plain) as host:
             answer = await send(f"https://{host}/")
 
-        assert answer == Answer(0, {}, b"", "connection_failed", "TLS failed: WRONG_VERSION_NUMBER")
+        assert answer == Answer(0, {}, b"", "connection_failed", "TLS failed: WRONG_VERSION_NUMBER", reached=False)
 
     async def test_a_handshake_cut_short_may_mend_itself(self) -> None:
         async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

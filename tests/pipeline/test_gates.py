@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.destinations.contract import Answer, Decision
 from relay.journal.sqlite import SqliteJournal
-from relay.model import Call, CallId, EventId, Gate
+from relay.model import Call, CallId, EventId, Gate, VerdictKind
 from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
-from relay.pipeline.suspicion import DEAD_AFTER, SUSPECT_AFTER, Suspicion
+from relay.pipeline.suspicion import DEAD_AFTER, SUSPECT_AFTER, Doubt, Suspicion
 from relay.pipeline.wakeups import Stopping, Wakeups
 
 NOW_MS = 1_800_000_000_000
@@ -52,6 +53,15 @@ async def test_each_failure_doubles_the_wait_and_a_success_opens(bench: Bench) -
     assert waits == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
     await gate.opened(await passed(gate))
     assert gate.state == Gate()
+
+
+async def test_slowly_is_ten_times_as_long(bench: Bench) -> None:
+    gate = bench.gate()
+    waits = []
+    for _ in range(9):
+        waits.append(await gate.closed(await passed(gate), "rate_limited", "429", slowly=True))
+        bench.now_ms = gate.state.not_before_ms
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 600, 600]
 
 
 async def test_attempts_under_way_together_count_as_one_failure(bench: Bench) -> None:
@@ -161,3 +171,31 @@ def test_requests_get_smaller_down_to_one_call_and_whole_again_after_a_success()
     assert sizes == [100] * SUSPECT_AFTER + [50, 25, 12, 6, 3, 1, 1, 1]
     suspicion.cleared()
     assert suspicion.most_calls(100) == 100
+
+
+class TestDoubt:
+    """What an answer means for a call that an earlier attempt may have delivered unheard."""
+
+    twice = Decision(VerdictKind.DELIVERED, "accepted_maybe_twice", "")
+    fine = Decision(VerdictKind.DELIVERED, "accepted", "", if_doubtful=twice)
+    retry = Decision(VerdictKind.RETRY, "server_error", "")
+
+    @pytest.mark.parametrize(
+        ("before", "code"),
+        [
+            (Answer(0, {}, b"", "timeout"), "accepted_maybe_twice"),
+            (Answer(0, {}, b"", "connection_failed", reached=False), "accepted"),
+            (Answer(500, {}, b""), "accepted_maybe_twice"),
+            (Answer(503, {}, b""), "accepted"),
+            (Answer(429, {}, b""), "accepted"),
+        ],
+    )
+    def test_only_what_may_have_arrived_is_in_doubt(self, before: Answer, code: str) -> None:
+        doubt = Doubt()
+        assert doubt.settled(calls(1, 2), before, self.retry) is self.retry
+        assert doubt.settled(calls(2), Answer(200, {}, b""), self.fine).code == code
+        assert doubt.settled(calls(3), Answer(200, {}, b""), self.fine).code == "accepted"
+        # The first is in doubt still, however often it is refused for other reasons meanwhile.
+        assert doubt.settled(calls(1), Answer(429, {}, b""), self.retry) is self.retry
+        assert doubt.settled(calls(1), Answer(200, {}, b""), self.fine).code == code
+        assert doubt.calls == set()

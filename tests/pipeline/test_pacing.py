@@ -44,3 +44,13 @@ async def test_a_burst_after_rest_does_not_wait() -> None:
     assert time.now_s == 1000.0
     await pace.turn()
     assert time.now_s == 1001.0
+
+
+async def test_held_nobody_has_a_turn_before() -> None:
+    time = FakeTime()
+    pace = Pace(100, clock=time, sleep=time.sleep, burst=5)
+    await pace.turn()
+    pace.hold(30)
+    pace.hold(10)
+    await pace.turn()
+    assert time.now_s >= 1030
