@@ -31,21 +31,21 @@ def statement(keys: Keys) -> str:
     """
     return f"""
         with last as materialized (select {_LAST.format(log="events")} as events, {_LAST.format(log="calls")} as calls)
-        select {_horizon(keys, Kind.EVENTS)}, {_horizon(keys, Kind.CALLS)}, last.events, last.calls from last
+        select least(last.events, held.events), least(last.calls, held.calls), last.events, last.calls
+        from last, lateral (
+            select {_lowest(keys, Kind.EVENTS)} as events, {_lowest(keys, Kind.CALLS)} as calls
+            from (
+                select classid::bigint << 32 | objid::bigint as name from pg_locks
+                -- Refers to `last`, so that it is looked at when that is known.
+                where locktype = 'advisory' and objsubid = 1 and last.events is not null
+                  and database = (select oid from pg_database where datname = current_database())
+            ) locks
+        ) held
     """  # noqa: S608  only constants
 
 
-def _horizon(keys: Keys, kind: Kind) -> str:
-    # Refers to `last`, so that it is worked out when that is known.
-    return f"""(
-        select least(last.{kind.name.lower()}, min(name & {_LOW}))
-        from (
-            select classid::bigint << 32 | objid::bigint as name from pg_locks
-            where locktype = 'advisory' and objsubid = 1 and last.{kind.name.lower()} is not null
-              and database = (select oid from pg_database where datname = current_database())
-        ) held
-        where name >> {LOW_BITS} = {keys.prefix(kind) >> LOW_BITS}
-    )"""  # noqa: S608  only constants
+def _lowest(keys: Keys, kind: Kind) -> str:
+    return f"min(name & {_LOW}) filter (where name >> {LOW_BITS} = {keys.prefix(kind) >> LOW_BITS})"
 
 
 @dataclass(frozen=True, slots=True)

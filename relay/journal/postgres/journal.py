@@ -297,8 +297,8 @@ class PostgresJournal:
             return await arrivals.refusals(db, source)
 
     async def changed(self) -> bool:
-        declined = self._claims.was_declined()
-        return await self._notices.changed() or declined
+        changed = await self._notices.changed()
+        return self._claims.was_declined() or changed
 
     # -- keeping house
 

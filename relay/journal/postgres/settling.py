@@ -1,7 +1,7 @@
 """Writing what a stage produced, and moving its cursor, in one transaction.
 
-In two steps: first the cursor is taken, then everything is written and committed at one go, so that the
-lock that holds back the horizon is never held while this process is waited for.
+First the cursor is taken, then everything is written and committed at one go, calls last: the lock that
+holds back the horizon is held from there to the commit, which is on its way already.
 """
 
 from __future__ import annotations
@@ -108,15 +108,15 @@ async def settle_events(
     await _move_cursor(connection, stage, position, moved_to)
     forgotten = await forgotten_between(connection, position, moved_to)
     calls, outcomes, keys = of_rendering(forgotten, calls, outcomes, keys)
+    await _write_outcomes(connection, outcomes, None)
+    if keys:
+        pairs = [(short(key.lower()), event_id) for event_id, key in keys]
+        await connection.execute(EVENT_KEYS, in_columns(pairs, Texts, Bigints))
     if calls:
         new = [(c.event_id, c.tracked_event, c.message_id, c.template_version, c.text) for c in calls]
         statement = CALLS.format(lock=appending_lock(keys_of_locks, Kind.CALLS))
         columns = in_columns(new, Bigints, Texts, Texts, Texts, Texts)
         await connection.execute(statement.encode(), (str(stage.lane), stage.partition, *columns))
-    await _write_outcomes(connection, outcomes, None)
-    if keys:
-        pairs = [(short(key.lower()), event_id) for event_id, key in keys]
-        await connection.execute(EVENT_KEYS, in_columns(pairs, Texts, Bigints))
     return len(calls)
 
 
