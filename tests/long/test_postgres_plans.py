@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -50,8 +52,6 @@ USE = f"""
 
 @pytest.fixture(scope="module")
 def url() -> str:
-    import asyncio
-
     url = new_schema()
     asyncio.run(prepare("here", url, 8))
     with psycopg.connect(url, autocommit=True) as connection:
@@ -169,3 +169,31 @@ async def _keep_house(journal: PostgresJournal) -> None:
 async def test_no_hot_query_walks(url: str, work: Callable[[PostgresJournal], Awaitable[None]], most: int) -> None:
     async with counted(url, most) as journal:
         await work(journal)
+
+
+async def test_retention_does_not_hold_up_intake(url: str) -> None:
+    journal = await PostgresJournal.open(url)
+    for name in ("render:shop0", "render:shop1", "render:shop2"):
+        await journal.open_stage(name, "beginning")
+    with psycopg.connect(url) as connection:
+        connection.execute("update cursors set position = %s where stage like 'render:%%'", (ROWS * 10,))
+    waits_s: list[float] = []
+    dropped = 0
+
+    async def drop() -> None:
+        nonlocal dropped
+        while dropped < 10_000:
+            step = await journal.drop_expired(
+                events_before_ms=NOW_MS * 2, dead_before_ms=NOW_MS * 2, quarantine_before_ms=0, stages=[], limit=1_000
+            )
+            dropped += step.events
+
+    async with asyncio.TaskGroup() as group:
+        dropping = group.create_task(drop())
+        while not dropping.done():
+            began_s = time.perf_counter()
+            await journal.append(event(f"beside {len(waits_s)}"))
+            waits_s.append(time.perf_counter() - began_s)
+    await journal.close()
+    print(f"{len(waits_s)} appends beside {dropped} drops, the longest took {max(waits_s) * 1000:.0f} ms")
+    assert max(waits_s) < 1
