@@ -63,9 +63,9 @@ class Hello:
     templates: Snapshot
 
 
-def build_library(loaded: Loaded) -> Library:
-    """Packaged templates with the user's folder over them. Raises RelayError when one is broken."""
-    folder = Path(loaded.options.templates.folder)
+def build_library(loaded: Loaded, folder: Path | None = None) -> Library:
+    """Packaged templates with the user's folder, or another, over them. Raises RelayError when one is broken."""
+    folder = folder or Path(loaded.options.templates.folder)
     return Library(
         packaged_templates(),
         folder if folder.is_dir() else None,
@@ -101,11 +101,6 @@ def tracked_events(loaded: Loaded) -> dict[str, Collection[str]]:
         if isinstance(options, DeclaredOptions):
             found[options.platform].update(options.tracking)
     return dict(found)
-
-
-def candidate_library(folder: Path) -> Library:
-    """Packaged templates with another folder over them. Raises RelayError when one is broken."""
-    return Library(packaged_templates(), folder)
 
 
 def build_sources(options: RelayOptions) -> dict[str, Source]:

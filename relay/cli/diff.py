@@ -76,12 +76,12 @@ async def _compare(loaded: Loaded, candidate: Path, chosen: Selection, last: int
     from relay.cases.diffing import compare
     from relay.pipeline.render import Task
     from relay.pipeline.render_process import RenderProcess
-    from relay.renderer import Hello, build_library, candidate_library
+    from relay.renderer import Hello, build_library
 
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(existing_journal(loaded))
         renderers = []
-        for library in (build_library(loaded), candidate_library(candidate)):
+        for library in (build_library(loaded), build_library(loaded, candidate)):
             renderers.append(RenderProcess(Hello(loaded.options, library.snapshot)))
             stack.push_async_callback(renderers[-1].close)
         found = await journal.find(chosen, limit=last)

@@ -105,3 +105,15 @@ async def test_a_broken_candidate_or_no_folder(stored: Path, relay: Relay) -> No
     assert (await diff(relay, folder)).code == 1
     assert "order_completed.jsonata" in (await diff(relay, folder)).err
     assert (await diff(relay, stored / "nowhere")).code == 2
+
+
+async def test_a_candidate_may_hold_what_the_configuration_names(
+    stored: Path, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for option, value in {"KIND": "http", "URL": "https://crm.example.com", "MAPPINGS": "crm"}.items():
+        monkeypatch.setenv(f"RELAY_DESTINATIONS__CRM__{option}", value)
+    mapping = stored / "candidate/destinations/crm/order_completed.jsonata"
+    mapping.parent.mkdir(parents=True)
+    mapping.write_text("{}")
+
+    assert (await diff(relay, stored / "candidate")).code == 0
