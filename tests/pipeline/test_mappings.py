@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
@@ -19,12 +20,15 @@ from tests.logbook import Logbook
 from tests.pipeline.vendors import ends, sample
 from tests.posting import post
 from tests.receiving import Receiver
-from tests.running import configuration, drained, running
+from tests.running import DEADLINE_S, configuration, drained, running
+from tests.sources import shopify_making as shopify
+from tests.templates.shopify_making import order as shopify_order
+from tests.templates.shopify_making import refund as shopify_refund
 
 TOKEN = "crm-t0ken"
 DELIVERED = ("delivered", "accepted")
 FILTERED = ("skipped", "filtered")
-NO_MAPPINGS: Mapping[str, str] = {}
+NOTHING: Mapping[str, str] = {}
 
 
 class Crm(Lookalike):
@@ -38,7 +42,7 @@ class Crm(Lookalike):
 
 @asynccontextmanager
 async def shop(
-    folder: Path, crm: Lookalike, mappings: Mapping[str, str] = NO_MAPPINGS, **crm_options: str
+    folder: Path, crm: Lookalike, mappings: Mapping[str, str] = NOTHING, **crm_options: str
 ) -> AsyncIterator[tuple[Relay, Receiver]]:
     """An Elastic Path shop that tells Segment and a CRM; ``mappings`` are the CRM's by name."""
     templates = folder / "templates/destinations/http"
@@ -210,7 +214,9 @@ class TestSeveralRequests:
     """SegMetrics takes the contact and the invoice by a request each."""
 
     @asynccontextmanager
-    async def segmetrics(self, folder: Path, there: Lookalike, **more: str) -> AsyncIterator[Relay]:
+    async def segmetrics(
+        self, folder: Path, there: Lookalike, settings: Mapping[str, str] = NOTHING, **more: str
+    ) -> AsyncIterator[Relay]:
         async with serve(there) as url:
             options = {
                 "HOST": url,
@@ -222,7 +228,7 @@ class TestSeveralRequests:
                 **more,
             }
             named = {f"DESTINATIONS__SEGMETRICS__{name}": value for name, value in options.items()}
-            async with running(configuration(folder, {}, **named)) as relay:
+            async with running(configuration(folder, {}, **named, **settings)) as relay:
                 yield relay
 
     async def test_the_first_is_not_repeated_when_the_second_fails(self, tmp_path: Path) -> None:
@@ -261,6 +267,29 @@ class TestSeveralRequests:
         assert refunded == {**paid, "is_refunded": 1}
         assert cancelled == {**paid, "paid": 0, "is_refunded": 1}
         assert paid["date_created"] == "2026-03-14 10:26:53"
+
+    async def test_a_refund_that_holds_no_order_finds_it(self, tmp_path: Path) -> None:
+        """Shopify's `refunds/create` names the order and the amount, and nobody."""
+        there = SegMetricsLookalike("ACC123", "INT456", "SM-K3Y")
+        settings = {"SOURCES__SHOP__PLATFORM": "shopify", "SOURCES__SHOP__SECRET": shopify.SECRET}
+        story = [
+            shopify.webhook(shopify_order(), topic="orders/paid", webhook_id="w-1"),
+            shopify.webhook(shopify_refund(), topic="refunds/create", webhook_id="w-2"),
+        ]
+        async with (
+            self.segmetrics(tmp_path, there, settings) as relay,
+            httpx.AsyncClient(base_url=relay.url, timeout=DEADLINE_S) as client,
+        ):
+            for came in story:
+                answer = await client.post("/webhooks/shop", content=came.body, headers=dict(came.headers))
+                assert answer.status_code == 200
+            await drained(relay)
+
+        paid, refunded = (body for path, body in there.taken if path == "POST invoice")
+        assert isinstance(paid, dict)
+        assert isinstance(refunded, dict)
+        assert 0 < refunded["paid"] < paid["paid"]
+        assert refunded == {**paid, "paid": refunded["paid"]}
 
     async def test_test_mode_keeps_what_would_be_sent(self, tmp_path: Path) -> None:
         there = SegMetricsLookalike("ACC123", "INT456", "SM-K3Y")
