@@ -99,3 +99,15 @@ async def test_nodes_share_the_key_of_refused_secrets(url: str, tmp_path: Path) 
         same = await verifier(load(None, environ), two.journal, lasting=False)
         assert same.was_presented(item)("another-secret")
         assert await two.journal.find(Selection(), limit=1) == []
+
+
+async def test_a_node_of_two_processes(url: str, tmp_path: Path) -> None:
+    receiver = SegmentLookalike([WRITE_KEY])
+    told = story(["a", "b", "c"], 3)
+    async with serve(receiver) as host:
+        environ = configuration(tmp_path, {"segment": host}, JOURNAL__URL=url, SERVER__PROCESSES="2")
+        async with running(environ) as relay:
+            await post_story(relay, told)
+            await drained(relay)
+    assert not receiver.dropped
+    check_ledger(receiver, told)
