@@ -7,7 +7,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 import orjson
 from pydantic import SecretStr
@@ -30,6 +30,7 @@ from relay.model import Call, Json, JsonObject, VerdictKind
 from relay.settings.options import HttpOptions
 
 _MISCONFIGURED = VerdictKind.MISCONFIGURED
+_SHORTEST_SECRET = 4
 
 
 class Http:
@@ -172,13 +173,15 @@ def _headers(options: HttpOptions) -> dict[str, str]:
 
 
 def _secrets(options: HttpOptions) -> Sequence[str]:
-    """All that must not be shown, the longest first: a part of it may be a secret too."""
+    """All that must not be shown, the longest first: a part of it may be a secret too.
+
+    A header such as ``X-Api-Version: 1`` is none, and would make an answer unreadable.
+    """
     found = {value.get_secret_value() for value in (*options.headers.values(), *options.query.values())}
-    found |= {quote_plus(value.get_secret_value()) for value in options.query.values()}
     found |= {value.get_secret_value() for value in (options.bearer_token, options.basic) if value is not None}
     if options.basic is not None:
         found |= {_base64(options.basic), options.basic.get_secret_value().partition(":")[2]}
-    return sorted(found - {""}, key=len, reverse=True)
+    return sorted((secret for secret in found if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
 
 
 def _base64(secret: SecretStr) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import orjson
 
@@ -60,7 +60,7 @@ class SegMetrics:
             raise RelayError("config_missing", f"destinations.{name}.api_key is empty.")
         if not self._key.isascii() or not self._key.isprintable():
             raise RelayError("config_invalid", f"destinations.{name}.api_key holds a character that no key has.")
-        self._secrets = tuple({self._key, quote(self._key, safe=""), quote_plus(self._key)})
+        self._secrets = (self._key,)
         self._base = f"{options.host.rstrip('/')}/api/v1/{options.account_id}/{options.integration_id}"
         self._currencies = None if options.currency is None else {options.currency, *options.rates}
         self.limits = Limits(

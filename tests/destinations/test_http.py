@@ -144,6 +144,14 @@ def test_the_success_rule(rule: str, status: int, body: bytes, records: int, ver
     assert (decision.verdict, decision.code) == (verdict, code)
 
 
+def test_a_header_that_is_no_secret_hides_nothing() -> None:
+    http = make_http(headers={"X-Api-Version": "1"}, query={"shop": "7"}, bearer_token="t0ken")
+
+    told = http.decide(Answer(400, {}, b"17 rows refused, t0ken"), records=1, now_ms=NOW_MS)
+
+    assert told.detail == "400 17 rows refused, ***"
+
+
 def test_a_record_that_is_too_large_is_told() -> None:
     made = make_http(max_record_bytes=10, max_batch_bytes=20).records(make_call(), [{"n": "x" * 20}], now_ms=NOW_MS)
 
