@@ -3,11 +3,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -543,20 +541,6 @@ class TestAddressGuard:
     )
     def test_these_are(self, address: str) -> None:
         assert is_public(address)
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-made certificate for the name localhost, with its key in the same file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("TLS is not tested: the openssl command, which makes the certificate, is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    command = f"{openssl} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-    command += f" -addext subjectAltName=DNS:localhost -keyout {folder}/key.pem -out {folder}/certificate.pem"
-    subprocess.run(command.split(), check=True, capture_output=True)
-    (folder / "both.pem").write_bytes((folder / "key.pem").read_bytes() + (folder / "certificate.pem").read_bytes())
-    return folder / "both.pem"
 
 
 def server_tls(certificate: Path) -> ssl.SSLContext:
