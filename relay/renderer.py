@@ -63,15 +63,25 @@ class Hello:
     templates: Snapshot
 
 
-def build_library(loaded: Loaded, folder: Path | None = None) -> Library:
-    """Packaged templates with the user's folder, or another, over them. Raises RelayError when one is broken."""
+def build_library(loaded: Loaded, folder: Path | None = None, *, in_use: bool = False) -> Library:
+    """Packaged templates with the user's folder, or another, over them. Raises RelayError when one is broken.
+
+    With ``in_use``, of the packaged ones those that a source or destination of the configuration can use.
+    """
     folder = folder or Path(loaded.options.templates.folder)
     return Library(
         packaged_templates(),
         folder if folder.is_dir() else None,
         tracked_events=tracked_events(loaded),
         kinds=mapping_folders(loaded.options),
+        only=_owners(loaded.options) if in_use else None,
     )
+
+
+def _owners(options: RelayOptions) -> set[str]:
+    """Platforms and folders of mappings that are in use."""
+    platforms = {source.platform for source in options.sources.values()}
+    return platforms | {mapping_folder(name, chosen) for name, chosen in options.destinations.items()}
 
 
 def mapping_folders(options: RelayOptions) -> set[str]:

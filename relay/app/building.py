@@ -71,7 +71,7 @@ async def build(
         wakeups = Wakeups()
         gates: dict[str, LineGate] = {}
         sources = build_sources(options)
-        library = build_library(loaded)
+        library = build_library(loaded, in_use=True)
         build_mapper(options, library.snapshot)  # so that a bad condition is told now
         commits: list[Callable[[float], None]] = []
         journal = await open_journal(

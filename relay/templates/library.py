@@ -79,7 +79,8 @@ class Library:
 
     Raises `TemplatesInvalid` when a template cannot be used. ``tracked_events`` by platform are
     those that may have a template; by default, those that have a packaged one. ``kinds`` are those
-    of destinations that may have mappings; by default, those that have a packaged one.
+    of destinations that may have mappings; by default, those that have a packaged one. Of
+    the packaged ones ``only`` those of these platforms and kinds are loaded; None means all.
     """
 
     def __init__(
@@ -89,11 +90,13 @@ class Library:
         *,
         tracked_events: Mapping[str, Collection[str]] | None = None,
         kinds: Collection[str] = (),
+        only: Collection[str] | None = None,
     ) -> None:
         self._packaged = packaged
         self.overlay = overlay
         self._tracked_events = tracked_events
         self._kinds = kinds
+        self._only = only
         self.snapshot = Snapshot({})
         """What is in use; replaced as a whole."""
         loaded, problems = self._load()
@@ -125,6 +128,8 @@ class Library:
         files, mappings = _files(self._packaged, _SOURCES), _files(self._packaged, _DESTINATIONS)
         known = self._tracked_events or _by_platform(files)
         kinds = self._kinds or _by_platform(mappings)
+        if self._only is not None:
+            files, mappings = _of(files, self._only), _of(mappings, self._only)
         problems: list[Diagnostic] = []
         plans: dict[Key, Plan] = {}
         if self.overlay is not None:
@@ -159,6 +164,10 @@ def _files(folder: Path, place: str) -> dict[Key, Path]:
     """Template files by what they are for. A hidden file is an editor's own."""
     paths = (folder / place).glob(f"*/*{_SUFFIX}")
     return {(path.parent.name, path.stem): path for path in paths if not path.name.startswith(".")}
+
+
+def _of(files: Mapping[Key, Path], owners: Collection[str]) -> dict[Key, Path]:
+    return {key: path for key, path in files.items() if key[0] in owners}
 
 
 def _by_platform(keys: Iterable[Key]) -> dict[str, set[str]]:
