@@ -22,6 +22,10 @@ CODES: dict[str, Code] = {
         "An option is unknown or has a wrong value.", "Mend what the message names; `relay config --options` lists all."
     ),
     "config_missing": Code("A required option is not set.", "Set it in relay.toml or by its RELAY_… variable."),
+    "needs_restart": Code(
+        "The changed configuration has something that only a restart puts in use.",
+        "Restart the relay, or take that change back and let it read the configuration again.",
+    ),
     "port_in_use": Code("Another program listens on the port.", "Stop it, or set server.port."),
     "template_invalid": Code("A template cannot be compiled.", "Mend the template at the line named in the message."),
     "template_unknown": Code(

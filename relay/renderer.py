@@ -292,7 +292,7 @@ def event_of(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -> Even
 
 def main() -> None:
     """Answer batches on standard output until standard input ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # The parent ends this process; a signal to the whole group must not do it before.
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)

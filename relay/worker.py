@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from typing import Any, BinaryIO
 
@@ -39,6 +40,7 @@ def main() -> None:
 async def _work(loaded: Loaded, answers: BinaryIO) -> None:
     signals = app.Signals()
     signals.install()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # for the process that takes webhooks, which tells this one
     forwarder = Forwarder(lambda seen: _say(answers, TOLD, seen))
     async with app.build(loaded, None, role=app.Role.WORKER, observer=forwarder) as relay, asyncio.TaskGroup() as group:
         listening = group.create_task(_listen(relay.wakeups))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from relay.app import Relay, Role, Signals, build
+from relay.app import Relay, Role, Signals, build, taking
 from relay.settings.loading import load
 from relay.web import server
 
@@ -42,8 +42,10 @@ async def running(
     """The relay, serving, until the block ends; then it drains as after SIGTERM."""
     signals = Signals()
     with server.bind("127.0.0.1", 0) as listener:
+        loaded = load(None, environ)
         async with (
-            build(load(None, environ), listener, role=role, first_wait_s=first_wait_s) as relay,
+            build(loaded, server.url(listener), role=role, first_wait_s=first_wait_s) as relay,
+            taking(relay, listener, signals),
             asyncio.TaskGroup() as group,
         ):
             group.create_task(relay.run(signals))

@@ -6,7 +6,7 @@ from relay.app.building import build, build_completer
 from relay.app.clock import now_ms
 from relay.app.probing import fetch_keys, probe_commerce, probe_destination, probe_destinations, send_test_record
 from relay.app.running import Relay, Role, Signals
-from relay.app.serving import serve
+from relay.app.serving import serve, taking
 from relay.opening import existing_journal, open_journal, verifier
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "probe_destinations",
     "send_test_record",
     "serve",
+    "taking",
     "verifier",
 ]

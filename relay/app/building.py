@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -43,7 +42,6 @@ from relay.settings.options import CommerceOptions, DestinationOptions, SourceOp
 from relay.sources.contract import Source
 from relay.sources.segment.source import Segment
 from relay.templates.expressions import RequestExpressions
-from relay.web import server
 from relay.web.health import Health
 from relay.web.metrics import Metrics
 from relay.web.site import Site
@@ -54,18 +52,18 @@ from relay.web.webhooks import Webhooks
 @asynccontextmanager
 async def build(
     loaded: Loaded,
-    listener: socket.socket | None,
+    url: str | None,
     *,
     role: Role = Role.ALL,
     first_wait_s: float = FIRST_WAIT_S,
     observer: Observer | None = None,
 ) -> AsyncIterator[Relay]:
-    """A relay that is ready to run on ``listener``; ``first_wait_s`` is its wait after a first failure.
+    """A relay that is ready to run at ``url``; ``first_wait_s`` is its wait after a first failure.
 
-    Without a ``listener`` it works for another process, whose metrics ``observer`` stands for.
+    Without a ``url`` it works for another process, whose metrics ``observer`` stands for.
     """
     options = loaded.options
-    splits = listener is not None and role is Role.ALL and options.server.processes == 2
+    splits = url is not None and role is Role.ALL and options.server.processes == 2
     role = Role.INTAKE if splits else role
     async with AsyncExitStack() as stack:
         wakeups = Wakeups()
@@ -186,13 +184,9 @@ async def build(
             retention=Retention(journal, keep, stages, wakeups, now_ms),
             source_watch=source_watch,
             keepers=keepers,
-            server=server.Server(
-                Site(webhooks, tracking, health, takes=role.takes), listener, shutdown_s=options.server.shutdown_s
-            )
-            if listener is not None
-            else None,
+            site=Site(webhooks, tracking, health, takes=role.takes) if url is not None else None,
             worker=worker,
-            url=server.url(listener) if listener is not None else "",
+            url=url or "",
         )
 
 

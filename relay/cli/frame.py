@@ -19,12 +19,13 @@ from relay.codes import RelayError
 if TYPE_CHECKING:
     from relay.settings.loading import Loaded
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 EXIT_CODES = {
     OK: "It worked.",
     FAILED: "Something failed, or a check found something wrong.",
     USAGE: "The command line or the configuration is wrong.",
-    INTERRUPTED: "Interrupted by Ctrl-C.",
+    INTERRUPTED: "Interrupted by Ctrl-C; `relay serve`: by a second one, without waiting for the work in hand.",
+    TERMINATED: "`relay serve`: ended by a second SIGTERM, without waiting for the work in hand.",
 }
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; errors too, on standard error.")]

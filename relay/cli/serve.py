@@ -17,18 +17,20 @@ def serve(
         typer.Option(help="Take webhooks, or render and deliver, or all; for nodes that share a journal."),
     ] = "all",
 ) -> None:
-    """Run the relay. SIGTERM or Ctrl-C ends it after the work in hand; a second one at once."""
+    """Run the relay. SIGTERM or Ctrl-C ends it after the work in hand; a second one at once.
+
+    SIGHUP reads the configuration again.
+    """
     import uvloop
 
-    from relay import app, logs
-    from relay.settings.describing import secrets_of
+    from relay import app
     from relay.tuning import tune
 
-    loaded = frame(context).load()
-    logs.configure(loaded.options.log.format, loaded.options.log.level, secrets_of(loaded.options))
     tune()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(app.serve(loaded, role=app.Role(role)))
+        code = runner.run(app.serve(frame(context).load, role=app.Role(role)))
+    if code:
+        raise typer.Exit(code)
 
 
 def demo(

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from relay import logs
-from relay.app import Relay, Signals, build
+from relay.app import Relay, Signals, build, taking
 from relay.codes import CODES
 from relay.demo.samples import Sample, samples
 from relay.demo.segment import SegmentLookalike
@@ -67,7 +67,11 @@ async def tell(console: Console, *, once: bool, port: int, everybody: bool = Fal
         vendors = Vendors() if everybody else None
         async with serve(lookalike) as segment_url, vendors.serving() if vendors else nullcontext("") as others:
             loaded = load(configuration(Path(folder), segment_url, port, others), {})
-            async with build(loaded, listener) as relay, asyncio.TaskGroup() as group:
+            async with (
+                build(loaded, server.url(listener)) as relay,
+                taking(relay, listener, signals),
+                asyncio.TaskGroup() as group,
+            ):
                 group.create_task(relay.run(signals))
                 try:
                     right = await _perform(console, relay, lookalike, segment_url, vendors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from relay.codes import CODES
+from relay.codes import CODES, RelayError
 from relay.journal.protocol import Journal, JournalUnavailable
 from relay.model import Backlog
 from relay.pipeline.gates import LineGate
@@ -36,6 +36,8 @@ class Standing:
         self._sources = sources
         self._wakeups = wakeups
         self._now_ms = now_ms
+        self.refused: RelayError | None = None
+        """Why a changed configuration is not in use."""
 
     async def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether webhooks can be taken, and the state of every line.
@@ -43,7 +45,7 @@ class Standing:
         A destination that is down does not make the relay unready, nor does a quiet source: intake goes on.
         """
         reasons = []
-        if self._wakeups.stopping:
+        if self._wakeups.closing:
             reasons.append(_reason("stopping"))
         try:
             await self._journal.check()
@@ -54,6 +56,7 @@ class Standing:
             "lines": {name: self._line(gate) for name, gate in self._gates.items()},
             "sources": {state.name: self._source(state) for state in await self._sources()},
             "templates": self._templates(),
+            "configuration": self._configuration(),
         }
 
     def _source(self, state: SourceState) -> dict[str, Any]:
@@ -68,6 +71,12 @@ class Standing:
         """Whether the user's folder is in use as it is, or the last good templates are."""
         problems = self._problems()
         return {"state": "last good" if problems else "ok", "problems": [problem.log_line() for problem in problems]}
+
+    def _configuration(self) -> dict[str, str]:
+        """Whether the configuration is in use as it was when it was last read; the text of an error has no secret."""
+        if self.refused is None:
+            return {"state": "ok"}
+        return {"state": "last good", **_reason(self.refused.code), "problem": self.refused.message}
 
     def _line(self, gate: LineGate) -> dict[str, Any]:
         state = gate.state

@@ -22,6 +22,8 @@ class Wakeups:
         self._flags: dict[tuple[str, int], asyncio.Event] = {}
         self._partitions: dict[int, list[asyncio.Event]] = defaultdict(list)
         self._stop = asyncio.Event()
+        self.closing = False
+        """The relay stops for good, and takes nothing more."""
         self.forward: Callable[[str, int], None] | None = None
         """Gets what wakes a line, where lines run in another process."""
         self._awaited: set[asyncio.Event] = set()
@@ -62,8 +64,9 @@ class Wakeups:
         """Set when the relay is stopping."""
         return self._stop
 
-    def stop(self) -> None:
+    def stop(self, *, for_good: bool = True) -> None:
         """Let every line end after the work it has in hand."""
+        self.closing = for_good
         self._stop.set()
         self.wake_all()
         for event in self._awaited:

@@ -84,7 +84,7 @@ class TrackingApi:
             return origins.preflight(request)
         if request.method != "POST":
             return Response(status_code=405, headers={"Allow": "POST, OPTIONS"})
-        if self._wakeups.stopping:
+        if self._wakeups.closing:
             return refusal("stopping")
         try:
             return await self._take(path.rstrip("/"), request)

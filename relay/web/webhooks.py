@@ -48,7 +48,7 @@ class Webhooks:
         """The answer to a webhook for the source of this name."""
         if not self._intake.knows(source):
             return refusal(404, "unknown_source")
-        if self._wakeups.stopping:
+        if self._wakeups.closing:
             return unavailable("stopping")
         try:
             return await self._take(source, request)

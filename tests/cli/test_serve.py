@@ -136,13 +136,14 @@ async def test_sigterm_ends_within_the_deadline_though_a_destination_hangs(tmp_p
     assert await outcomes(tmp_path) == []
 
 
-async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("second", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_second_signal_ends_at_once(tmp_path: Path, second: signal.Signals, code: int) -> None:
     receiver = Held()
     async with working(tmp_path, receiver, SERVER__SHUTDOWN_S="60") as process:
         process.send(signal.SIGINT)
         await until(lambda: [line for line in lines(process) if line["event"] == "stopping"])
-        process.send(signal.SIGTERM)
-        assert await ended_within(process, 5) == 0
+        process.send(second)
+        assert await ended_within(process, 5) == code
         assert "Traceback" not in process.log
 
 
