@@ -41,8 +41,9 @@ class Link:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = await connect(self._settings)
-            for statement in self._session:
-                await self._connection.execute(statement.encode())
+            with deadline(self._connection, self._answer_s):
+                for statement in self._session:
+                    await self._connection.execute(statement.encode())
         return self._connection
 
     async def _drop(self) -> None:

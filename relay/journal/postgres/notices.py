@@ -17,12 +17,12 @@ from typing import Any
 import orjson
 import psycopg
 
-from relay.journal.postgres.connecting import Connection, connect, is_trouble
+from relay.journal.postgres.connecting import ANSWER_S, Connection, connect, deadline, is_trouble
 from relay.journal.postgres.horizon import Horizon
 from relay.journal.postgres.pools import Pool
 from relay.journal.protocol import JournalUnavailable, Waking
 
-GATES = "select * from gates order by name"
+GATES = "select name, failures, not_before_ms, code, why from gates order by name"
 
 _LOOK_S = 2.0
 _AGAIN_S = 1.0
@@ -124,7 +124,8 @@ class Notices:
 
     async def _connect(self) -> Connection:
         connection = await connect(self._settings)
-        await connection.execute(f"listen {self._channel}".encode())
+        with deadline(connection, ANSWER_S):
+            await connection.execute(f"listen {self._channel}".encode())
         return connection
 
     async def _listen(self, connection: Connection) -> None:

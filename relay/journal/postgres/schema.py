@@ -7,7 +7,7 @@ from importlib.resources import files
 from secrets import token_hex
 
 from relay.codes import RelayError
-from relay.journal.postgres.connecting import Connection, connect, is_trouble, unavailable
+from relay.journal.postgres.connecting import ANSWER_S, Connection, connect, deadline, is_trouble, unavailable
 from relay.journal.postgres.keys import Keys, Kind
 from relay.journal.postgres.pools import row, rows
 
@@ -48,9 +48,11 @@ async def prepare(where: str, settings: str, partitions: int) -> Prepared:
     """
     try:
         async with await connect(settings) as connection:
-            await _check_server(connection, where)
-            await _check_pooling(connection, settings, where)
-            if await version(connection, where) < len(migrations()):
+            with deadline(connection, ANSWER_S):
+                await _check_server(connection, where)
+                await _check_pooling(connection, settings, where)
+                done = await version(connection, where)
+            if done < len(migrations()):
                 await _migrate(connection, where, partitions)
             return await _prepared(connection)
     except Exception as error:
@@ -63,7 +65,8 @@ async def steps_done(where: str, settings: str) -> int:
     """How many migrations were done; 0 when there is no journal. Raises as `prepare` does."""
     try:
         async with await connect(settings) as connection:
-            return await version(connection, where)
+            with deadline(connection, ANSWER_S):
+                return await version(connection, where)
     except Exception as error:
         if is_trouble(error):
             raise unavailable(where, error) from error
