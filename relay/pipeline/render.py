@@ -222,8 +222,10 @@ class RenderLine:
         """The tasks before the first event that has to wait for documents; that one when it is the first."""
         tasks: list[Task] = []
         for event in events:
-            lookups = self._source.lookups(event) if self._source is not None else ()
-            if not lookups or (self._fetcher is None and event.replay_of is None):
+            # Which documents it needs is told by its body, and reading that is a tenth of all the work on an event.
+            fetches = self._fetcher is not None or event.replay_of is not None
+            lookups = self._source.lookups(event) if fetches and self._source is not None else ()
+            if not lookups:
                 tasks.append(Task(event, {}))
                 continue
             anew = self._fetcher is not None and Handling.of(event.options).fetch_anew
