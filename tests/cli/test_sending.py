@@ -31,6 +31,7 @@ SECRETS = {
     "bigcommerce": "a-secret-for-bigcommerce",
     "segment": "a-secret-for-segment",
     "saleor": "a-secret-for-saleor",
+    "hana": "a-secret-for-hana",
 }
 COMPLETED_ONLY = ("bigcommerce",)
 """A sample of these has nothing to say without the store's API, which does not know it."""
