@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.journal.protocol import CursorMoved, Journal
-from relay.journal.sqlite import SqliteJournal
 from relay.model import CallBatch, EventBatch, EventId, OutcomeKind
 from tests.journal.making import DELIVER, NOW_MS, RENDER, Line, attempt, call, ended, event
+from tests.journal.storage import DRIVERS, Storage
 
 MARK = "ada@shop.example"
 steps = st.lists(
@@ -81,11 +83,27 @@ class Hands:
             return
 
 
-@settings(deadline=None, max_examples=20)
+@pytest.fixture(params=DRIVERS)
+def new_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Storage]:
+    """An empty one for each example."""
+    made = count()
+
+    def new() -> Storage:
+        folder = tmp_path / str(next(made))
+        folder.mkdir()
+        return DRIVERS[request.param](folder)
+
+    new()  # what takes long, takes it here
+    return new
+
+
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(taken=steps)
-async def test_nothing_comes_back_and_everything_ends(taken: list[str | int]) -> None:
-    with TemporaryDirectory() as folder:
-        journal = await SqliteJournal.open(Path(folder) / "relay.db", 1)
+async def test_nothing_comes_back_and_everything_ends(
+    new_storage: Callable[[], Storage], taken: list[str | int]
+) -> None:
+    journal = await new_storage().open()
+    try:
         await Line(journal).open()
         hands = Hands(journal)
         for step in taken:
@@ -104,4 +122,5 @@ async def test_nothing_comes_back_and_everything_ends(taken: list[str | int]) ->
             gone = event_id in hands.forgotten
             assert (MARK in repr(told)) is not gone
             assert not gone or told.outcomes[0].kind is not OutcomeKind.DEAD
+    finally:
         await journal.close()

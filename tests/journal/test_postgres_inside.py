@@ -16,7 +16,7 @@ from relay.journal.postgres.connecting import connect, settings_of, shown
 from relay.journal.protocol import JournalUnavailable
 from relay.journal.sqlite.schema import prepare as prepare_file
 from relay.model import EventId, Gate, OutcomeKind, Selection
-from tests.journal.making import DELIVER, RENDER, Line, event
+from tests.journal.making import DELIVER, RENDER, Line, call, event
 from tests.postgres import emptied_schema, new_schema
 
 
@@ -322,3 +322,26 @@ async def test_what_was_forgotten_is_in_no_row_any_more(
     for table in ("events", "calls", "outcomes", "attempts", "event_keys", "fetched"):
         assert await asked(url, f"select 1 from {table} t where t::text like '%forget-me%'") == []
     assert (RENDER.partition, DELIVER.partition) == (0, 0)
+
+
+async def test_whoever_is_forgotten_while_another_node_writes_stays_so(url: str) -> None:
+    one, two = await PostgresJournal.open(url), await PostgresJournal.open(url)
+    await Line(one).open()
+    for number in range(40):
+        (gone,) = await Line(one).append(event(str(number), body=b"forget-me", entity="forget-me"))
+        batch = await one.read_events(RENDER, 10)
+        settling = one.settle_events(
+            RENDER,
+            position=batch.position,
+            moved_to=gone,
+            calls=[call(gone, f"m{number}", text="forget-me")],
+            outcomes=[],
+            keys=[(gone, "forget-me")],
+        )
+        replaying = one.append_many([event(str(number), body=b"forget-me", replay_of=gone, partition=1)])
+        fetching = one.store_fetched(gone, {"order": "forget-me"})
+        _, replays, *_ = await asyncio.gather(settling, replaying, fetching, two.forget([gone], at_ms=number))
+        for event_id in (gone, replays[0].event_id):
+            assert "forget-me" not in repr(await two.timeline(event_id))
+    await one.close()
+    await two.close()
