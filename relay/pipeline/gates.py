@@ -40,6 +40,8 @@ class LineGate:
         """By a person; what waits is kept."""
         self.successes = 0
         """How often the other side took something since the start: tells an outage from a bad record."""
+        self.failed = 0
+        """How often it did not."""
         self._journal = journal
         self._wakeups = wakeups
         self._now_ms = now_ms
@@ -112,6 +114,7 @@ class LineGate:
 
         Attempts that were under way together count as one failure.
         """
+        self.failed += 1
         another = token == self._turn or not self.state.failures
         failures = self.state.failures + another
         factor = SLOWLY if slowly else 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 from relay import logs
-from relay.journal.protocol import CursorMoved, Journal, JournalUnavailable
+from relay.journal.protocol import Claim, Journal
 from relay.model import (
     Event,
     EventId,
@@ -26,13 +25,12 @@ from relay.pipeline.completing import CompletionMissing, CompletionWaits
 from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
 from relay.pipeline.handling import Handling, handled
 from relay.pipeline.observing import Observer
+from relay.pipeline.partitions import work_partitions
 from relay.pipeline.privacy import carry_out, keys
-from relay.pipeline.supervising import supervise
-from relay.pipeline.wakeups import Stopping, Wakeups
+from relay.pipeline.wakeups import Wakeups
 from relay.sources.contract import Lookup, Source
 
 BATCH_EVENTS = 100
-JOURNAL_RETRY_S = 1.0
 
 
 class Warned(NamedTuple):
@@ -109,33 +107,15 @@ class RenderLine:
         """Work until the relay stops."""
         await self._gate.load()
         self._gate.retry_at_once()
-        async with asyncio.TaskGroup() as group:
-            for partition in range(self._journal.partitions):
-                # Each by itself: a defect that one event meets stops its own line.
-                line = partial(self._run_partition, partition)
-                group.create_task(supervise(f"{render_stage(self._name)}/{partition}", line, self._wakeups))
+        await work_partitions(
+            render_stage(self._name),
+            lambda partition: partial(self._work, partition),
+            journal=self._journal,
+            wakeups=self._wakeups,
+            log=self._log,
+        )
 
-    async def _run_partition(self, partition: int) -> None:
-        flag = self._wakeups.flag(render_stage(self._name), partition)
-        while not self._wakeups.stopping:
-            flag.clear()
-            try:
-                async with self._journal.claim(render_stage(self._name), partition) as claim:
-                    worked = claim.held and await self._work(partition)
-                if not worked:
-                    await flag.wait()
-            except Stopping:
-                return
-            except CursorMoved:
-                continue
-            except JournalUnavailable as error:
-                self._log.warning("journal_unavailable", stage=render_stage(self._name), detail=str(error))
-                try:
-                    await self._wakeups.pause(JOURNAL_RETRY_S)
-                except Stopping:
-                    return
-
-    async def _work(self, partition: int) -> bool:
+    async def _work(self, partition: int, claim: Claim) -> bool:
         """Render one batch of the first lane that has any; False when none has."""
         for lane in Lane:
             stage = Stage(render_stage(self._name), lane, partition)

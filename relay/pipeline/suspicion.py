@@ -14,6 +14,12 @@ DEAD_AFTER = 10
 """Failures of a single call, with others going through between them, after which it is dead."""
 
 
+DEAD_AFTER_SILENCE = 20
+"""The same of failures without an answer, which say less of the call."""
+MOSTLY = 3
+"""While it fails without an answer, others have to pass so many times as often as they fail."""
+
+
 @dataclass(slots=True)
 class Suspicion:
     """One line's failures in a row, and of its latest call sent alone those that came beside others' successes."""
@@ -21,24 +27,41 @@ class Suspicion:
     failures: int = 0
     alone: CallId | None = None
     beside_others: int = 0
-    successes: int = 0
-    """Of the whole destination, at the latest failure."""
+    others_passed: int = 0
+    others_failed: int = 0
+    """Requests of other lines, since the call is sent alone."""
+    passed: int = 0
+    failed: int = 0
+    """Requests of the whole destination, at the latest failure."""
 
-    def note(self, sent: Sequence[Call], successes: int) -> None:
+    def note(self, sent: Sequence[Call], *, passed: int, failed: int) -> None:
+        """A failure; ``passed`` and ``failed`` are the requests of the whole destination before it."""
         alone = sent[0].id if len(sent) == 1 else None
         if alone is None or alone != self.alone:
-            self.beside_others = 0
-        elif successes > self.successes:
-            self.beside_others += 1
+            self._forget()
+        else:
+            self.beside_others += passed > self.passed
+            self.others_passed += passed - self.passed
+            self.others_failed += max(0, failed - self.failed - 1)  # the one is this line's own
         self.failures += 1
-        self.alone, self.successes = alone, successes
+        self.alone, self.passed, self.failed = alone, passed, failed
 
     def cleared(self) -> None:
-        self.failures = self.beside_others = 0
+        self.failures = 0
+        self._forget()
+
+    def blames(self, *, answered: bool) -> bool:
+        """Whether the call that is sent alone is at fault, and not the other side or the way to it."""
+        if answered:
+            return self.beside_others >= DEAD_AFTER
+        return self.beside_others >= DEAD_AFTER_SILENCE and self.others_passed >= MOSTLY * self.others_failed
 
     def most_calls(self, limit: int) -> int:
         """Halved with each failure once suspicious, down to one."""
         return max(1, limit >> max(0, self.failures - SUSPECT_AFTER + 1))
+
+    def _forget(self) -> None:
+        self.beside_others = self.others_passed = self.others_failed = 0
 
 
 @dataclass(slots=True)

@@ -13,9 +13,9 @@ from relay.destinations.contract import Answer, Decision, Destination, Request, 
 from relay.destinations.packing import requests
 from relay.model import Call, CallId, EventId, JsonObject
 from relay.pipeline.call_mapping import CallMapper
-from relay.pipeline.deliver import Door
 from relay.pipeline.mapping import MapTask
 from relay.pipeline.rendering import iso
+from relay.pipeline.sending import Door
 
 MARK = "relay-test"
 

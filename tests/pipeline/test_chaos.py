@@ -20,8 +20,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay.app import Relay
 from relay.demo.faults import CHUNK, Fault
@@ -252,6 +253,45 @@ async def test_a_call_that_fails_again_and_again_while_others_go_through_is_dead
         ]
         assert len(told.attempts) > 10
     check_ledger(receiver, facts)
+
+
+class Silent(Receiver):
+    """Gives no answer to a request that holds a call of the order `bad`: cuts the connection, or does nothing."""
+
+    def __init__(self, *, cuts: bool) -> None:
+        super().__init__()
+        self._cuts = cuts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def silence(calls: Calls) -> None:
+            if names(calls, "bad"):
+                if self._cuts:
+                    Request(scope).state.cut_connection()
+                await asyncio.Event().wait()
+
+        self.rule = silence
+        await super().__call__(scope, receive, send)
+
+
+async def test_a_call_that_is_never_answered_while_others_are_is_dead(tmp_path: Path) -> None:
+    receivers = {"cuts": Silent(cuts=True), "hangs": Silent(cuts=False)}
+    async with relaying(tmp_path, receivers, DESTINATIONS__HANGS__TIMEOUT_S="0.2") as relay:
+        facts: list[Fact] = []
+        (bad,) = await post_story(relay, [("bad", 0)])
+        async with asyncio.timeout(25):
+            while len([end for end in await ends(relay) if end.startswith("dead@")]) < len(receivers):
+                await post_others(relay, facts)
+        await drained(relay)
+
+        assert await ends(relay) == {
+            end: number
+            for name in receivers
+            for end, number in ((f"delivered@{name}", len(facts)), (f"dead@{name}", 1))
+        }
+        told = await timeline(relay, bad)
+        assert {outcome.code for outcome in told.outcomes} == {"call_failed_repeatedly"}
+    for receiver in receivers.values():
+        check_ledger(receiver, facts)
 
 
 def refusals_beside_others(receiver: Receiver) -> int:
