@@ -7,14 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from relay.destinations.contract import Answer, Decision
 from relay.journal.sqlite import SqliteJournal
-from relay.model import Call, CallId, EventId, Gate, VerdictKind
+from relay.model import Gate
 from relay.pipeline.gates import MISCONFIGURED_CAP_S, LineGate
-from relay.pipeline.suspicion import DEAD_AFTER, SUSPECT_AFTER, Doubt, Suspicion
 from relay.pipeline.wakeups import Stopping, Wakeups
 
 NOW_MS = 1_800_000_000_000
@@ -133,69 +129,3 @@ async def test_who_waits_at_a_closed_gate_ends_when_the_relay_stops(bench: Bench
             group.create_task(waits())
         await asyncio.sleep(0)
         bench.wakeups.stop()
-
-
-# --- suspicion -------------------------------------------------------------------------------
-
-
-def calls(*numbers: int) -> list[Call]:
-    return [Call(CallId(number), EventId(1), "order_completed", "0f", "{}", "v", 0) for number in numbers]
-
-
-@given(st.lists(st.integers(1, 3), max_size=100))
-def test_an_outage_blames_no_call_however_long_it_is(sizes: list[int]) -> None:
-    suspicion = Suspicion()
-    for size in sizes:
-        suspicion.note(calls(*range(size)), successes=7)
-    assert suspicion.beside_others == 0
-
-
-def test_a_call_is_blamed_for_its_own_failures_alone() -> None:
-    suspicion = Suspicion()
-    for successes in range(50):
-        suspicion.note(calls(1, 2, 3), successes)
-    assert suspicion.beside_others == 0
-    for successes in range(50, 50 + DEAD_AFTER):
-        suspicion.note(calls(1), successes)
-    assert suspicion.beside_others == DEAD_AFTER - 1
-    suspicion.note(calls(2), 100)
-    assert suspicion.beside_others == 0
-
-
-def test_requests_get_smaller_down_to_one_call_and_whole_again_after_a_success() -> None:
-    suspicion = Suspicion()
-    sizes = []
-    for _ in range(SUSPECT_AFTER + 8):
-        sizes.append(suspicion.most_calls(100))
-        suspicion.note(calls(1, 2), 0)
-    assert sizes == [100] * SUSPECT_AFTER + [50, 25, 12, 6, 3, 1, 1, 1]
-    suspicion.cleared()
-    assert suspicion.most_calls(100) == 100
-
-
-class TestDoubt:
-    """What an answer means for a call that an earlier attempt may have delivered unheard."""
-
-    twice = Decision(VerdictKind.DELIVERED, "accepted_maybe_twice", "")
-    fine = Decision(VerdictKind.DELIVERED, "accepted", "", if_doubtful=twice)
-    retry = Decision(VerdictKind.RETRY, "server_error", "")
-
-    @pytest.mark.parametrize(
-        ("before", "code"),
-        [
-            (Answer(0, {}, b"", "timeout"), "accepted_maybe_twice"),
-            (Answer(0, {}, b"", "connection_failed", reached=False), "accepted"),
-            (Answer(500, {}, b""), "accepted_maybe_twice"),
-            (Answer(503, {}, b""), "accepted"),
-            (Answer(429, {}, b""), "accepted"),
-        ],
-    )
-    def test_only_what_may_have_arrived_is_in_doubt(self, before: Answer, code: str) -> None:
-        doubt = Doubt()
-        assert doubt.settled(calls(1, 2), before, self.retry) is self.retry
-        assert doubt.settled(calls(2), Answer(200, {}, b""), self.fine).code == code
-        assert doubt.settled(calls(3), Answer(200, {}, b""), self.fine).code == "accepted"
-        # The first is in doubt still, however often it is refused for other reasons meanwhile.
-        assert doubt.settled(calls(1), Answer(429, {}, b""), self.retry) is self.retry
-        assert doubt.settled(calls(1), Answer(200, {}, b""), self.fine).code == code
-        assert doubt.calls == set()
