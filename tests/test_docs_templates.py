@@ -79,7 +79,8 @@ def by_line(block: Block) -> str:
 
 
 EXPRESSIONS = [block for block in blocks("jsonata") if block.result and not block.result.startswith("error:")]
-FRAGMENTS = [block for block in blocks("jsonata") if not block.result]
+FRAGMENTS = [block for block in blocks("jsonata") if not block.result and "$$.messageId" not in block.text]
+MAPPINGS = [block for block in blocks("jsonata") if "$$.messageId" in block.text]
 FAULTY = [block for block in blocks("jsonata") if block.result and block.result.startswith("error:")]
 CHANGES = list(blocks("diff"))
 
@@ -105,6 +106,18 @@ def test_an_expression_gives_what_is_shown(block: Block) -> None:
 @pytest.mark.parametrize("block", FRAGMENTS, ids=by_line)
 def test_a_fragment_is_of_the_packaged_template(block: Block) -> None:
     assert block.text in (TEMPLATES / "order_completed.jsonata").read_text("utf-8")
+
+
+def test_a_mapping_makes_a_record_of_each_line() -> None:
+    (block,) = MAPPINGS
+    products = [{"sku": "A", "quantity": 1}, {"sku": "B", "quantity": 2}]
+    call = {"messageId": "m", "properties": {"order_id": "7", "products": products}}
+    template = Template.of("http", "order_completed", Path("docs"), block.text)
+    result = FastEngine(EngineLimits()).render(template, json.dumps(call), {}, now_ms=0)
+    assert orjson.loads(result or "null") == [
+        {"key": "m/A", "order": "7", "sku": "A", "quantity": 1},
+        {"key": "m/B", "order": "7", "sku": "B", "quantity": 2},
+    ]
 
 
 @pytest.mark.parametrize("block", FAULTY, ids=by_line)

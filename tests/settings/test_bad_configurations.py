@@ -21,7 +21,7 @@ INVALID = [
     (SOURCE + 'secrets = "x"', "relay.toml line 3: sources.elasticpath.secrets: unknown option; did you mean `secret`?"),
     (SOURCE + 'tracking.order_complete = "x"', "tracking.order_complete: unknown option; did you mean `order_completed`?"),
     ('[sources.a]\nplatform = "elasticpth"', "relay.toml line 2: sources.a.platform: unknown platform 'elasticpth'; did you mean `elasticpath`?"),
-    ('[sources.a]\nplatform = 1', "sources.a.platform: unknown platform; known: bigcommerce, commercetools, elasticpath, saleor, segment, shopify, standard-webhooks, stripe, swell, woocommerce"),
+    ('[sources.a]\nplatform = 1', "sources.a.platform: unknown platform; known: bigcommerce, commercetools, elasticpath, hana, saleor, segment, shopify, standard-webhooks, stripe, swell, woocommerce"),
     ('[sources.a]\nplatform = "shopfy"', "relay.toml line 2: sources.a.platform: unknown platform 'shopfy'; did you mean `shopify`?"),
     ('[sources.segment]\nwrite_key = "k"\nallowed_origins = "shop.example.com"', "sources.segment.allowed_origins: expected origins such as"),
     ('[sources.segment]\nwrite_key = "k"\nallowed_origins = ["https://shop.example.com/"]', "sources.segment.allowed_origins: expected origins such as"),
@@ -85,7 +85,7 @@ def test_invalid(loads: Loads, toml: str, told: str) -> None:
 
 
 MISSING = [
-    ("[sources.a]", "relay.toml line 1: sources.a.platform: is not set; known: bigcommerce, commercetools, elasticpath, saleor, segment, shopify, standard-webhooks, stripe, swell, woocommerce"),
+    ("[sources.a]", "relay.toml line 1: sources.a.platform: is not set; known: bigcommerce, commercetools, elasticpath, hana, saleor, segment, shopify, standard-webhooks, stripe, swell, woocommerce"),
     ("[sources.elastic-path]", "sources.elastic-path.platform: is not set; did you mean `elasticpath`?"),
     ("[destinations.segment]", "destinations.segment.write_key: is not set: Write key of the Segment source. It may also come from RELAY_DESTINATIONS__SEGMENT__WRITE_KEY."),
     ("[sources.elasticpath]", "sources.elasticpath.secret: is not set: the secret that the platform sends or signs with, or composer_client_secret, or open = true to accept webhooks of anyone"),

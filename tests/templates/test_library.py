@@ -175,6 +175,8 @@ WITHOUT_A_CALL |= {name: ... for name in TEMPLATES if name.startswith("commercet
 """A message without the order or customer that it is about makes none."""
 WITHOUT_A_CALL |= {name: ... for name in TEMPLATES if name.startswith("woocommerce/") and "customer" not in name}
 """An order without a status makes none."""
+WITHOUT_A_CALL |= {"hana/customer_created": ..., "hana/customer_updated": ...}
+"""A contact with neither id nor e-mail address makes none."""
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
