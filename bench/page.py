@@ -17,7 +17,7 @@ from bench.scenarios import SCENARIOS
 from bench.table import as_markdown, demand_rows, number, rows
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
-LABELS, BARS, ROW, TOP = 330, 420, 30, 44
+LABELS, BARS, ROW, TOP = 370, 420, 30, 44
 """Widths of the plot's columns, height of a row and of what is above the first, in pixels."""
 LEAST, MOST = 1 / 8, 8
 """Times what was asked, at the ends of the axis."""

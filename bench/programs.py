@@ -33,10 +33,11 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Program:
-    """A server under test. ``ready_s`` is how long it took from its start."""
+    """A server under test. Seconds are of the machine's monotonic clock."""
 
     process: subprocess.Popen[bytes]
     port: int
+    started_s: float
     ready_s: float
 
     @property
@@ -56,7 +57,7 @@ def program(
             if time.monotonic() > started_s + START_S or process.poll() is not None:
                 raise SystemExit(f"It did not get ready: {' '.join(map(str, command))}")
             time.sleep(POLL_S)
-        yield Program(process, port, time.monotonic() - started_s)
+        yield Program(process, port, started_s, time.monotonic())
     finally:
         process.terminate()
         try:

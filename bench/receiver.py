@@ -43,14 +43,7 @@ class Tally:
 
     def told(self, wanted: int) -> dict[str, float]:
         reached_s = next(at_s for at_s, unique in self.marks if unique >= wanted)
-        first_s, first = self.marks[0]
-        return {
-            "calls": self.calls,
-            "unique": len(self.ids),
-            "first_s": first_s,
-            "first": first,
-            "reached_s": reached_s,
-        }
+        return {"calls": self.calls, "unique": len(self.ids), "reached_s": reached_s}
 
 
 class Receiver:

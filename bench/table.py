@@ -10,6 +10,7 @@ from bench.scenario import RATE, Figures, Scenario
 
 BESIDE = {
     RATE: "events/s",
+    "first_per_s": "first 10,000/s",
     "calls_per_s": "calls/s",
     "p50_ms": "p50 ms",
     "p99_ms": "p99 ms",

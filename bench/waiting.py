@@ -27,6 +27,7 @@ class Waiting:
         if not made.exists():
             asyncio.run(_fill(made.with_suffix(".new"), events))
             made.with_suffix(".new").rename(made)
+            made.with_suffix(".new-turn").unlink(missing_ok=True)
         shutil.copyfile(made, folder / "relay.db")
         os.sync()  # so that writing it out is over when the measurement begins
 
