@@ -6,7 +6,6 @@ actions, customers and carts (v3). The ``hash`` in a body is no signature.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ import orjson
 
 from relay.model import Event, JsonObject, Quarantined, Received, Webhook, subject
 from relay.settings.bigcommerce_options import BigCommerceOptions
-from relay.sources import json_text, redaction
+from relay.sources import bodies, json_text, redaction
 from relay.sources.authentication import (
     AnyCheck,
     Check,
@@ -71,7 +70,7 @@ class BigCommerce(Source):
         return self._read(webhook)
 
     def _read(self, webhook: Webhook) -> Received:
-        body = _envelope(webhook.body)
+        body = bodies.posted(webhook.body, json_text.parse_exact)
         headers = redaction.chosen_headers(webhook.headers, KEPT_HEADERS, self._secrets)
         topic = text(body.get("scope"))
         if topic is None:
@@ -116,19 +115,19 @@ class BigCommerce(Source):
         there only when it was asked for.
         """
         found = {name: _unwrapped(name, document) for name, document in fetched.items()}
-        return [{**_body(event), **found}]
+        return [{**bodies.stored(event.body), **found}]
 
     def lookups(self, event: Event) -> Sequence[Lookup]:
         """For tracked topics only, and for changes of status only when the status makes something."""
         try:
-            body = _body(event)
+            body = bodies.stored(event.body)
         except ValueError:
             # Rendering meets the same error, and says so.
             return ()
         return () if self._other_store(body) else self._needed(event.topic, body)
 
     def lacks(self, event: Event, fetched: Mapping[str, Any]) -> str:
-        body = _body(event)
+        body = bodies.stored(event.body)
         missing = [lookup.name for lookup in self._needed(event.topic, body) if lookup.name not in fetched]
         other = self._other_store(body)
         if missing and other:
@@ -197,28 +196,9 @@ class BigCommerce(Source):
 # --- filing ---------------------------------------------------------------------------------
 
 
-def _envelope(raw: bytes) -> JsonObject:
-    try:
-        body = json_text.parse_exact(raw)
-    except orjson.JSONDecodeError as error:
-        raise Refused("body_not_json", f"{error.msg}, at character {error.pos}") from error
-    except ValueError as error:
-        raise Refused("body_not_json", str(error)) from error
-    if not isinstance(body, dict):
-        raise Refused("body_not_object", "the body is JSON, but not an object")
-    return body
-
-
-def _body(event: Event) -> JsonObject:
-    body = json_text.parse_exact(event.body)
-    if not isinstance(body, dict):
-        raise ValueError("the stored body is not a JSON object")  # noqa: TRY004 - the contract's error
-    return body
-
-
 def _digest(body: JsonObject) -> str:
     """What a retry repeats, when it has no id of its own: store, scope, resource and time."""
-    return "sha256:" + hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return bodies.digest(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
 
 
 def _entity(body: JsonObject) -> str | None:

@@ -7,7 +7,6 @@ and not over HTTP, are refused as without a topic.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +16,7 @@ from pydantic import SecretStr
 
 from relay.model import Event, JsonObject, Quarantined, Received, Webhook, subject
 from relay.settings.options import ElasticPathOptions
-from relay.sources import json_text, redaction
+from relay.sources import bodies, json_text, redaction
 from relay.sources.contract import Credentials, Lookup, Refused, Source, Unsignable
 from relay.sources.fields import at, moment_ms, text
 from relay.sources.redaction import Secret
@@ -49,7 +48,7 @@ class ElasticPath(Source):
         genuine = self._open or secret_matches(presented, self._accepted)
         if not genuine and not self._composer:
             raise _not_genuine(presented)
-        envelope = _envelope(webhook.body)
+        envelope = bodies.posted(webhook.body)
         embedded = at(envelope, "configuration", "secret_key")
         embedded = embedded if isinstance(embedded, str) else ""
         if not genuine and not secret_matches(embedded, self._composer):
@@ -61,7 +60,7 @@ class ElasticPath(Source):
         secrets = [secret for secret in known if len(secret.text) >= UNMISTAKABLE]
         body, changed = redaction.without_secrets(webhook.body, secrets)
         if changed:
-            envelope = _envelope(body)
+            envelope = bodies.posted(body)
         headers = redaction.chosen_headers(webhook.headers, KEPT_HEADERS, secrets)
         topic = _topic(envelope, headers)
         delivery_key = _delivery_key(envelope, topic, body)
@@ -97,7 +96,7 @@ class ElasticPath(Source):
         if presented:
             return presented
         try:
-            embedded = at(_envelope(webhook.body), "configuration", "secret_key")
+            embedded = at(bodies.posted(webhook.body), "configuration", "secret_key")
         except Refused:
             # Where there is no envelope, there is no secret in it.
             return ""
@@ -107,16 +106,14 @@ class ElasticPath(Source):
         webhook = Webhook(orjson.loads(item.headers), item.body)
         if not self._open and not any(was_presented(secret) for secret in self._accepted):
             raise Refused("signature_mismatch", "the secret key it came with is none of those configured now")
-        return self._read(webhook, _envelope(webhook.body), self._secrets)
+        return self._read(webhook, bodies.posted(webhook.body), self._secrets)
 
     def documents(self, event: Event, fetched: Mapping[str, Any]) -> Sequence[JsonObject]:
         """One; of the form of 2017, whose ``resources`` is an array, one for each element.
 
         ``payload`` is always ``{"data": {...}}``, with ``included`` when there is any.
         """
-        envelope = json_text.parse_exact(event.body)
-        if not isinstance(envelope, dict):
-            raise ValueError("the stored body is not a JSON object")  # noqa: TRY004 - the contract's error
+        envelope = bodies.stored(event.body)
         head = _head(envelope, event.topic)
         found = _payloads(envelope)
         if len(found) == 1:
@@ -202,18 +199,6 @@ def _not_genuine(presented: str) -> Refused:
     return Refused("signature_missing", f"there is no {SECRET_HEADER} header")
 
 
-def _envelope(body: bytes) -> JsonObject:
-    try:
-        envelope = json_text.parse(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused("body_not_json", f"{error.msg}, at character {error.pos}") from error
-    except ValueError as error:
-        raise Refused("body_not_json", str(error)) from error
-    if not isinstance(envelope, dict):
-        raise Refused("body_not_object", "the body is JSON, but not an object")
-    return envelope
-
-
 def _topic(envelope: JsonObject, headers: Mapping[str, str]) -> str:
     topic = text(envelope.get("triggered_by")) or text(envelope.get("trigger")) or text(headers.get(TOPIC_HEADER))
     if topic is None:
@@ -228,7 +213,7 @@ def _delivery_key(envelope: JsonObject, topic: str, body: bytes) -> str:
         contents = json_text.parse_exact(body)
         assert isinstance(contents, dict)
         contents.pop("attempt", None)
-        return "sha256:" + hashlib.sha256(orjson.dumps([topic, contents], option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return bodies.digest(orjson.dumps([topic, contents], option=orjson.OPT_SORT_KEYS))
     scope = text(envelope.get("store_id")) or text(envelope.get("org_id"))
     return f"{scope}:{identifier}" if scope else identifier
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,6 +52,11 @@ def moment_ms(value: Any) -> int | None:
         moment = moment.replace(tzinfo=UTC)
     at_ms = (moment - _EPOCH) // _MILLISECOND
     return at_ms if 0 < at_ms < _YEAR_9999_MS else None
+
+
+def first_moment_ms(values: Iterable[Any]) -> int | None:
+    """The first that is a time."""
+    return next((at_ms for at_ms in map(moment_ms, values) if at_ms is not None), None)
 
 
 def instant_ms(value: Any) -> int | None:

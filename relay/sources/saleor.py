@@ -7,7 +7,6 @@ one, are read as far as they go.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ import orjson
 
 from relay.model import Event, JsonObject, Received, Webhook, subject
 from relay.settings.saleor_options import SaleorOptions
-from relay.sources import json_text, redaction
+from relay.sources import bodies, json_text, redaction
 from relay.sources.authentication import check_signatures
 from relay.sources.contract import Credentials, Lookup, Refused, Source, Unsignable
 from relay.sources.detached_jws import check_detached
@@ -59,7 +58,9 @@ class Saleor(Source):
         if not self._open:
             self._verify(webhook)
         headers = redaction.chosen_headers(webhook.headers, KEPT_HEADERS, ())
-        event = _unwrapped(_parsed(webhook.body))
+        event = _unwrapped(
+            bodies.posted(webhook.body, json_text.parse_exact, array="the webhook has no subscription query")
+        )
         topic = _topic(event, headers)
         if topic is None:
             raise Refused("topic_missing", "there is neither __typename in the body nor a Saleor-Event header")
@@ -88,9 +89,7 @@ class Saleor(Source):
 
     def documents(self, event: Event, fetched: Mapping[str, Any]) -> Sequence[JsonObject]:
         """One: the event, with its ``__typename``, out of what a query may put around it."""
-        body = json_text.parse_exact(event.body)
-        if not isinstance(body, dict):
-            raise ValueError("the stored body is not a JSON object")  # noqa: TRY004 - the contract's error
+        body = bodies.stored(event.body)
         return [_unwrapped(body)]
 
     def historic(self, topic: str | None, document: JsonObject) -> Webhook:
@@ -142,20 +141,6 @@ def keys_url(api_url: str) -> str:
     return _API_PATH.sub("", api_url).rstrip("/") + KEYS_PATH
 
 
-def _parsed(raw: bytes) -> JsonObject:
-    try:
-        body = json_text.parse_exact(raw)
-    except orjson.JSONDecodeError as error:
-        raise Refused("body_not_json", f"{error.msg}, at character {error.pos}") from error
-    except ValueError as error:
-        raise Refused("body_not_json", str(error)) from error
-    if isinstance(body, list):
-        raise Refused("body_not_object", "the body is an array: the webhook has no subscription query")
-    if not isinstance(body, dict):
-        raise Refused("body_not_object", "the body is JSON, but not an object")
-    return body
-
-
 def _unwrapped(body: JsonObject) -> JsonObject:
     """Out of ``{"data": {"orderCreated": {…}}}``, as a query for a field gives it, or ``{"data": {"event": {…}}}``."""
     data = body.get("data")
@@ -181,7 +166,7 @@ def _delivery_key(topic: str, event: JsonObject, body: bytes) -> str:
     issued_at, identifier = text(event.get("issuedAt")), _about(event)[1]
     if issued_at and identifier:
         return f"{topic}:{identifier}:{issued_at}"
-    return f"{topic}:sha256:{hashlib.sha256(body).hexdigest()}"
+    return f"{topic}:{bodies.digest(body)}"
 
 
 def _entity(event: JsonObject) -> str | None:

@@ -7,7 +7,6 @@ body is genuine. Whoever holds one genuine body can therefore post it again unde
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +15,9 @@ import orjson
 
 from relay.model import Event, JsonObject, PrivacyKind, PrivacyRequest, Received, Webhook, subject
 from relay.settings.source_options import ShopifyOptions
-from relay.sources import json_text, redaction
+from relay.sources import bodies, json_text, redaction
 from relay.sources.contract import Credentials, Lookup, Refused, Source, Unsignable
-from relay.sources.fields import at, moment_ms, text
+from relay.sources.fields import at, first_moment_ms, text
 from relay.sources.signing import hmac_sha256_base64, secret_matches
 
 SIGNATURE = "shopify-hmac-sha256"
@@ -61,7 +60,7 @@ class Shopify(Source):
         """See `relay.sources.contract.Source`. No header but the signature is read before it has matched."""
         if not self._open:
             self._verify(webhook)
-        resource = _resource(webhook.body)
+        resource = bodies.posted(webhook.body)
         headers = redaction.chosen_headers(webhook.headers, KEPT_HEADERS, ())
         topic = text(_header(headers, TOPIC))
         if topic is None:
@@ -90,9 +89,7 @@ class Shopify(Source):
 
     def documents(self, event: Event, fetched: Mapping[str, Any]) -> Sequence[JsonObject]:
         """One: the resource, with ``shop_domain`` as the header tells it unless the body does."""
-        resource = json_text.parse_exact(event.body)
-        if not isinstance(resource, dict):
-            raise ValueError("the stored body is not a JSON object")  # noqa: TRY004 - the contract's error
+        resource = bodies.stored(event.body)
         shop = text(_header(_stored(event.headers), SHOP))
         return [{"shop_domain": shop, **resource} if shop else resource]
 
@@ -172,25 +169,9 @@ def _stored(headers: str) -> Mapping[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _resource(body: bytes) -> JsonObject:
-    try:
-        resource = json_text.parse(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused("body_not_json", f"{error.msg}, at character {error.pos}") from error
-    except ValueError as error:
-        raise Refused("body_not_json", str(error)) from error
-    if not isinstance(resource, dict):
-        raise Refused("body_not_object", "the body is JSON, but not an object")
-    return resource
-
-
 def _delivery_key(headers: Mapping[str, str], topic: str, body: bytes) -> str:
     """Within shop and topic the webhook's id, or else the event's, which several topics share; or a digest."""
-    identifier = (
-        text(_header(headers, WEBHOOK_ID))
-        or text(_header(headers, EVENT_ID))
-        or f"sha256:{hashlib.sha256(body).hexdigest()}"
-    )
+    identifier = text(_header(headers, WEBHOOK_ID)) or text(_header(headers, EVENT_ID)) or bodies.digest(body)
     return ":".join(part for part in (text(_header(headers, SHOP)), topic, identifier) if part)
 
 
@@ -221,8 +202,4 @@ def _of_customer(customer: Any, orders: Any) -> Sequence[str]:
 
 def _occurred_at_ms(headers: Mapping[str, str], resource: JsonObject) -> int | None:
     """When it happened as the header tells; else when the resource was changed or, as a refund, made."""
-    for moment in (_header(headers, TRIGGERED_AT), resource.get("updated_at"), resource.get("created_at")):
-        at_ms = moment_ms(moment)
-        if at_ms is not None:
-            return at_ms
-    return None
+    return first_moment_ms([_header(headers, TRIGGERED_AT), resource.get("updated_at"), resource.get("created_at")])

@@ -8,7 +8,6 @@ in headers, which are believed when the body is genuine.
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import re
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,9 @@ import orjson
 
 from relay.model import Event, JsonObject, Received, Webhook, subject
 from relay.settings.woocommerce_options import WooCommerceOptions
-from relay.sources import json_text, redaction
+from relay.sources import bodies, json_text, redaction
 from relay.sources.contract import Credentials, Lookup, Refused, Source, Unsignable
-from relay.sources.fields import at, moment_ms, text
+from relay.sources.fields import at, first_moment_ms, text
 from relay.sources.signing import hmac_sha256_base64, secret_matches
 
 SIGNATURE = "x-wc-webhook-signature"
@@ -60,7 +59,7 @@ class WooCommerce(Source):
         """See `relay.sources.contract.Source`. No header but the signature is read before it has matched."""
         if not self._open:
             self._verify(webhook)
-        resource = _resource(webhook.body)
+        resource = bodies.posted(webhook.body)
         headers = redaction.chosen_headers(webhook.headers, KEPT_HEADERS, ())
         topic = text(headers.get(TOPIC))
         if topic is None:
@@ -98,9 +97,7 @@ class WooCommerce(Source):
 
         ``site`` is the shop's address unless the resource has one.
         """
-        resource = json_text.parse_exact(event.body)
-        if not isinstance(resource, dict):
-            raise ValueError("the stored body is not a JSON object")  # noqa: TRY004 - the contract's error
+        resource = bodies.stored(event.body)
         if len(resource) == 1 and isinstance(next(iter(resource.values())), dict):
             raise ValueError(f"the body is that of an older API ({next(iter(resource))!r:.40}): set the webhook to v3")
         refunds = _refunds(resource.get("refunds"), fetched.get(REFUNDS))
@@ -168,21 +165,9 @@ def decoded(secret: str) -> str:
     return _ENTITY.sub(character, secret)
 
 
-def _resource(body: bytes) -> JsonObject:
-    try:
-        resource = json_text.parse(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused("body_not_json", f"{error.msg}, at character {error.pos}") from error
-    except ValueError as error:
-        raise Refused("body_not_json", str(error)) from error
-    if not isinstance(resource, dict):
-        raise Refused("body_not_object", "the body is JSON, but not an object")
-    return resource
-
-
 def _delivery_key(headers: Mapping[str, str], topic: str, body: bytes) -> str:
     """The delivery's id is of the webhook and the second, so two deliveries may share it: the body tells them apart."""
-    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    digest = bodies.digest(body)
     identifier = text(headers.get(DELIVERY_ID)) or text(headers.get(WEBHOOK_ID))
     return ":".join(part for part in (topic, identifier, digest) if part)
 
@@ -202,11 +187,7 @@ def _customer(document: JsonObject) -> str | None:
 
 def _occurred_at_ms(resource: JsonObject) -> int | None:
     """When the resource was changed or else made. WooCommerce writes UTC without saying so."""
-    for name in ("date_modified_gmt", "date_created_gmt"):
-        at_ms = moment_ms(resource.get(name))
-        if at_ms is not None:
-            return at_ms
-    return None
+    return first_moment_ms([resource.get("date_modified_gmt"), resource.get("date_created_gmt")])
 
 
 def _refunds(refunds: Any, fetched: Any) -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +14,7 @@ from relay.codes import RelayError
 from relay.model import Event, Json, JsonObject, Quarantined, Received, Webhook
 from relay.settings.declaration import PLACEHOLDER, Declaration
 from relay.settings.declared_options import DeclaredOptions
-from relay.sources import json_text, redaction
+from relay.sources import bodies, json_text, redaction
 from relay.sources.authentication import AnyCheck, signed_by_any
 from relay.sources.contract import Credentials, Evaluator, Lookup, Refused, Source, Unsignable
 from relay.sources.declared.authentication import build_check
@@ -66,14 +65,14 @@ class DeclaredSource(Source):
         return self._filed(webhook)
 
     def _filed(self, webhook: Webhook) -> Received:
-        reading = self._reading(self._document(webhook.body), webhook.headers)
+        reading = self._reading(self._unwrapped(bodies.posted(webhook.body, json_text.parse_exact)), webhook.headers)
         topic = _first_text(reading, self._topic)
         if topic is None:
             expressions = " nor ".join(expression.text for expression in self._topic)
             raise Refused("topic_missing", f"there is no text at {expressions}")
         delivery_key = _first_text(reading, self._delivery_key)
         if delivery_key is None:
-            delivery_key = "sha256:" + hashlib.sha256(topic.encode() + b"\n" + webhook.body).hexdigest()
+            delivery_key = bodies.digest(topic.encode() + b"\n" + webhook.body)
         moments = (instant_ms(value) for value in map(reading.value, self._time))
         return Received(
             topic=topic,
@@ -113,7 +112,7 @@ class DeclaredSource(Source):
 
     def documents(self, event: Event, fetched: Mapping[str, Any]) -> Sequence[JsonObject]:
         """The body out of its envelope, with each fetched document where the declaration puts it."""
-        document = self._unwrapped(_object(json_text.parse_exact(event.body)))
+        document = self._unwrapped(bodies.stored(event.body))
         for lookup in self._declaration.lookups:
             if fetched.get(lookup.name) is not None:
                 document = _with(document, lookup.into.split("."), fetched[lookup.name])
@@ -158,17 +157,6 @@ class DeclaredSource(Source):
 
     def _reading(self, document: JsonObject, headers: Mapping[str, str]) -> Reading:
         return Reading(document, headers, self._evaluator)
-
-    def _document(self, body: bytes) -> JsonObject:
-        try:
-            document = json_text.parse_exact(body)
-        except orjson.JSONDecodeError as error:
-            raise Refused("body_not_json", f"{error.msg}, at character {error.pos}") from error
-        except ValueError as error:
-            raise Refused("body_not_json", str(error)) from error
-        if not isinstance(document, dict):
-            raise Refused("body_not_object", "the body is JSON, but not an object")
-        return self._unwrapped(document)
 
     def _unwrapped(self, document: JsonObject) -> JsonObject:
         """What is in a queue's envelope; the document itself when it is in none."""

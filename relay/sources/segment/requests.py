@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from relay.model import Json, JsonObject
-from relay.sources import json_text
+from relay.sources.bodies import posted
 from relay.sources.contract import Refused
 from relay.sources.segment.slices import elements, members
 
@@ -77,23 +77,10 @@ def read(endpoint: str, authorization: str, body: bytes) -> Posted:
 def _read(body: bytes) -> tuple[str, JsonObject]:
     """Half a character, which is what cutting a text in a browser can leave, must not take a whole batch with it."""
     try:
-        return body.decode(), json_object(body)
+        return body.decode(), posted(body)
     except (Refused, UnicodeDecodeError):
         text = _ESCAPES.sub(lambda found: _REPLACEMENT if found[1] else found[0], body.decode("utf-8-sig", "replace"))
-        return text, json_object(text.encode())
-
-
-def json_object(body: bytes) -> JsonObject:
-    """Raises `Refused`."""
-    try:
-        value = json_text.parse(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused("body_not_json", f"{error.msg}, at character {error.pos}") from error
-    except ValueError as error:
-        raise Refused("body_not_json", str(error)) from error
-    if not isinstance(value, dict):
-        raise Refused("body_not_object", "the body is JSON, but not an object")
-    return value
+        return text, posted(text.encode())
 
 
 def batch_of_one(text: str, common: Mapping[str, str]) -> bytes:

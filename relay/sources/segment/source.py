@@ -6,7 +6,6 @@ the HMAC-SHA1 of the body in hex; on the HTTP API; on the common fields of calls
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ import orjson
 
 from relay.model import Event, JsonObject, Quarantined, Received, Webhook, subject
 from relay.settings.segment_source_options import SegmentSourceOptions
-from relay.sources import json_text, redaction
+from relay.sources import bodies, json_text, redaction
 from relay.sources.contract import Credentials, Lookup, Refused, Source, Unsignable
 from relay.sources.fields import at, text
 from relay.sources.redaction import Secret
@@ -26,7 +25,6 @@ from relay.sources.segment.requests import (
     basic_authorization,
     basic_key,
     batch_of_one,
-    json_object,
     without_key,
 )
 from relay.sources.signing import secret_matches
@@ -106,7 +104,7 @@ class Segment(Source):
         return self._read(webhook, now_ms)
 
     def _read(self, webhook: Webhook, now_ms: int) -> Received:
-        value = json_object(webhook.body)
+        value = bodies.posted(webhook.body)
         # A call by itself comes from a webhook or out of a file: it was sent to somebody else, some time.
         call, common = {name: member for name, member in value.items() if name != "sentAt"}, {}
         if "batch" in value:
@@ -193,7 +191,7 @@ def _signature(secret: str, body: bytes) -> str:
 
 
 def _received(call: JsonObject, headers: Mapping[str, str], body: bytes, now_ms: int) -> Received:
-    delivery_key = text(call.get("messageId")) or f"sha256:{hashlib.sha256(body).hexdigest()}"
+    delivery_key = text(call.get("messageId")) or bodies.digest(body)
     user = calls.user(call)
     return Received(
         topic=calls.topic(call),
