@@ -66,9 +66,7 @@ def _of_objects(expected: JsonObject, actual: JsonObject, path: str) -> Iterator
 
 def _of_arrays(expected: Sequence[Json], actual: Sequence[Json], path: str) -> Iterator[Difference]:
     """Items by their index in ``expected``; one that was put in or taken out does not shift the others."""
-    matcher = SequenceMatcher(
-        None, [_canonical(item) for item in expected], [_canonical(item) for item in actual], False
-    )
+    matcher = SequenceMatcher(None, [canonical(item) for item in expected], [canonical(item) for item in actual], False)
     for _, start, end, other_start, other_end in matcher.get_opcodes():
         both = min(end - start, other_end - other_start)
         for offset in range(both):
@@ -85,7 +83,8 @@ def _same_scalar(expected: Json, actual: Json) -> bool:
     return expected == actual
 
 
-def _canonical(value: Json) -> str:
+def canonical(value: Json) -> str:
+    """JSON text that is equal for equal values, 1 and 1.0 among them, and no others."""
     return json.dumps(_plain(value), sort_keys=True)
 
 

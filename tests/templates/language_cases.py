@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from relay.cases.comparing import canonical
 from relay.templates.contract import Engine, EngineLimits
 from relay.templates.diagnostics import TemplateFailure
 from relay.templates.template import Template
@@ -83,17 +84,6 @@ def outcome(case: LanguageCase, engine: Callable[[EngineLimits], Engine]) -> str
 
 
 def _canonical(value: Any, unordered: bool) -> str:
-    """JSON text that is equal for equal values, 1 and 1.0 among them, and no others."""
     if unordered and isinstance(value, list):
-        return json.dumps(sorted(_canonical(item, False) for item in value))
-    return json.dumps(_plain(value), sort_keys=True)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return value
+        return json.dumps(sorted(map(canonical, value)))
+    return canonical(value)
