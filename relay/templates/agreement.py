@@ -9,11 +9,11 @@ import orjson
 
 from relay.model import Json
 from relay.templates.contract import Engine, EngineLimits
-from relay.templates.diagnostics import Diagnostic, Position, TemplateFailure
+from relay.templates.diagnostics import Diagnostic, TemplateFailure
 from relay.templates.engine import FastEngine
+from relay.templates.explaining import place_of_key
 from relay.templates.reference import ReferenceEngine
 from relay.templates.template import Template
-from relay.templates.tokens import tokens_of
 
 _TOLERANCE = 1e-12
 _LIMITS = EngineLimits(timeout_ms=5_000)
@@ -31,7 +31,7 @@ def differences(template: Template, document_json: str, bindings: Mapping[str, A
     if not what:
         return None
     remedy = "Write the expression another way; the engines disagree on what it means."
-    return Diagnostic("engines_differ", str(template.path), what, remedy, position=_place(template.text, key))
+    return Diagnostic("engines_differ", str(template.path), what, remedy, position=place_of_key(template.text, key))
 
 
 def _outcome(
@@ -100,9 +100,3 @@ def _same_scalar(one: Json, other: Json) -> bool:
 def _written(path: tuple[str | int, ...]) -> str:
     written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return written.removeprefix(".") or "the top"
-
-
-def _place(text: str, key: str) -> Position | None:
-    """Where the template writes the key, if it does so in one place."""
-    places = [token for token in tokens_of(text) if token.kind == "text" and token.written[1:-1] == key]
-    return Position.at(text, places[0].start) if key and len(places) == 1 else None

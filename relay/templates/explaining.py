@@ -93,6 +93,12 @@ def place_of_result(text: str) -> Position | None:
     return Position.at(text, opening if opening >= 0 else start)
 
 
+def place_of_key(text: str, key: str) -> Position | None:
+    """Where the template writes the key, if it does so in one place."""
+    places = [token for token in tokens_of(text) if token.kind == "text" and token.written[1:-1] == key]
+    return Position.at(text, places[0].start) if key and len(places) == 1 else None
+
+
 def hinted(told: Diagnostic, text: str, hint: Hint | None) -> Diagnostic:
     """The diagnostic in the better words of a hint."""
     if hint is None:

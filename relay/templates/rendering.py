@@ -15,7 +15,7 @@ import relay
 from relay.model import Json, JsonObject
 from relay.templates.diagnostics import Diagnostic, TemplateFailure
 from relay.templates.engine import Engine
-from relay.templates.explaining import place_of_result
+from relay.templates.explaining import place_of_key, place_of_result
 from relay.templates.guard import Finding, check_shape, check_size
 from relay.templates.helpers.instants import iso_milliseconds
 from relay.templates.specification import departures
@@ -29,6 +29,7 @@ _DECIMALS = 10
 _DECIMALS_OF_MONEY = 4
 """As many as any currency has. Of a large amount, dust stands not far behind them."""
 _REMEDY = "Give an object with `type`, or an array of such objects."
+_FIELD = re.compile(r"`(?:\w+\.)*(\w+)(?:\[\d+\])?`")
 _LONG_FRACTION = re.compile(rf"\.\d{{{_DECIMALS_OF_MONEY + 1}}}")
 
 
@@ -98,7 +99,7 @@ def render_calls(
             keep_message_id=keep_message_ids,
         )
         if isinstance(outcome, Finding):
-            rejected.append(Rejected(index, outcome.code, outcome.detail))
+            rejected.append(Rejected(index, outcome.code, _with_line(outcome.detail, template)))
         elif outcome[0] in calls:
             rejected.append(Rejected(index, "template_result", "`messageId` is the same as an earlier call's"))
         elif strict and outcome[2]:
@@ -149,6 +150,13 @@ def _ready(
     if plan is not None:
         found = [*found, *plan.violations(call)]
     return message_id(source, key), text.decode(), found
+
+
+def _with_line(detail: str, template: Template) -> str:
+    """With the line that makes the field which ``detail`` begins with, when there is one such line."""
+    named = _FIELD.match(detail)
+    place = place_of_key(template.text, named[1]) if named is not None else None
+    return f"{detail} (line {place.line} of {template.path.name})" if place is not None else detail
 
 
 def message_id(source: str, key: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ import relay
 from relay.codes import CODES
 from relay.templates.diagnostics import TemplateFailure
 from relay.templates.rendering import RenderResult, message_id, render_calls, without_dust
+from relay.templates.template import Template
 from tests.templates.making import ENGINE, RECEIVED_AT_MS, bindings, of_text, render
 
 CALL = '{"type": "track", "event": "E", "userId": "u"'
@@ -81,6 +83,27 @@ def test_a_bad_call_does_not_take_the_others_with_it() -> None:
         (4, "guard_text"),
     ]
     assert all(rejected.code in CODES for rejected in result.rejected)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ('"userId": 5', "`userId` is a number, not text (line 3 of t.jsonata)"),
+        (
+            '"userId": "u", "properties": {"products": [5]}',
+            "`properties.products[0]` is a number, not an object (line 3 of t.jsonata)",
+        ),
+        ('"userId": "u", "properties": {"a": {"products": 1}, "products": 5}', "not an array; write [ … ] around it"),
+        ('"anonymousId": "   "', "`anonymousId` is empty (line 3 of t.jsonata)"),
+        ('"traits": {}', "neither `userId` nor `anonymousId` is given"),
+    ],
+)
+def test_a_refused_call_is_told_with_the_line_that_makes_the_field(fields: str, told: str) -> None:
+    template = Template.of(
+        "shop", "order_completed", Path("shop/t.jsonata"), f'{{\n"type": "track", "event": "E",\n{fields}}}'
+    )
+    (rejected,) = render(template, {}).rejected
+    assert rejected.detail.endswith(told)
 
 
 def test_two_calls_of_one_key_are_not_one_call_in_silence() -> None:
