@@ -38,7 +38,7 @@ from relay.pipeline.wakeups import Wakeups
 from relay.pipeline.worker_process import WorkerProcess
 from relay.renderer import Hello, build_library, build_mapper, build_sources, is_mapped, wants_earlier
 from relay.settings.loading import Loaded
-from relay.settings.options import CommerceOptions, DestinationOptions, SourceOptions
+from relay.settings.options import CommerceOptions, DestinationOptions, RelayOptions, SourceOptions
 from relay.sources.contract import Source
 from relay.sources.segment.source import Segment
 from relay.templates.expressions import RequestExpressions
@@ -154,22 +154,6 @@ async def build(
         intake = Intake(journal, sources, wakeups, metrics, now_ms, checked_by, keepers)
         limits = options.retention
         keep = Keep(limits.events_days, limits.dead_days, limits.quarantine_days, limits.bodies_days)
-        webhooks = Webhooks(
-            intake,
-            wakeups,
-            max_body_bytes=options.server.max_body_bytes,
-            trusted_proxies=options.server.trusted_proxies,
-        )
-        callers = {name: source for name, source in sources.items() if isinstance(source, Segment)}
-        tracking = TrackingApi(
-            callers,
-            intake,
-            wakeups,
-            now_ms,
-            max_body_bytes=options.server.max_body_bytes,
-            trusted_proxies=options.server.trusted_proxies,
-        )
-        health = Health(standing.readiness, metrics)
         yield Relay(
             options=options,
             role=role,
@@ -184,10 +168,25 @@ async def build(
             retention=Retention(journal, keep, stages, wakeups, now_ms),
             source_watch=source_watch,
             keepers=keepers,
-            site=Site(webhooks, tracking, health, takes=role.takes) if url is not None else None,
+            site=None
+            if url is None
+            else build_site(options, role, sources, intake, wakeups, Health(standing.readiness, metrics)),
             worker=worker,
             url=url or "",
         )
+
+
+def build_site(
+    options: RelayOptions, role: Role, sources: Mapping[str, Source], intake: Intake, wakeups: Wakeups, health: Health
+) -> Site:
+    max_body_bytes, trusted_proxies = options.server.max_body_bytes, options.server.trusted_proxies
+    callers = {name: source for name, source in sources.items() if isinstance(source, Segment)}
+    return Site(
+        Webhooks(intake, wakeups, max_body_bytes=max_body_bytes, trusted_proxies=trusted_proxies),
+        TrackingApi(callers, intake, wakeups, now_ms, max_body_bytes=max_body_bytes, trusted_proxies=trusted_proxies),
+        health,
+        takes=role.takes,
+    )
 
 
 def delivery_options(options: DestinationOptions) -> DeliveryOptions:

@@ -124,7 +124,7 @@ class Serving:
         if changed:
             raise RelayError("needs_restart", f"{' and '.join(changed)} changed.")
         build_sources(loaded.options)
-        build_mapper(loaded.options, build_library(loaded).snapshot)
+        build_mapper(loaded.options, build_library(loaded, in_use=True).snapshot)
         for name, options in loaded.options.destinations.items():
             build_destination(name, options, RequestExpressions())
         return loaded
