@@ -19,11 +19,15 @@ OF_SLOW_PEERS = 2_000
 FEW, MANY = 10_000, 1_000_000
 OF_MANY = 100_000
 """So many of a million that wait are delivered in a run; the rest still wait then."""
-LATENCY_S = 10
+LATENCY_S = 8
 FIVE = ("one", "two", "three", "four", "five")
 RELAY, RELAY_2, BARE, DIY, DIY_SEGMENT, NODE_RED = (
     "relay", "relay, 2 processes", "bare route", "do it yourself", "do it yourself, Segment's library", "Node-RED",
 )  # fmt: skip
+
+RELAY_FREE = "relay, 1,000 requests/s allowed"
+UNPACED = {"RELAY_DESTINATIONS__ONE__REQUESTS_PER_SECOND": "1000"}
+"""At 100, the default, a call that comes alone waits for its destination's turn."""
 
 Serving = Callable[[Surroundings, Receiver], AbstractContextManager[Program]]
 
@@ -218,6 +222,7 @@ def latencies(rate: float) -> Mapping[str, Contender]:
         BARE: latency(rate, by_peer("bare"), delivers=False),
         RELAY: latency(rate, by_relay()),
         RELAY_2: latency(rate, by_relay(more=TWO_PROCESSES)),
+        RELAY_FREE: latency(rate, by_relay(more=UNPACED)),
     }
 
 
