@@ -26,7 +26,7 @@ CODES: dict[str, Code] = {
         "The changed configuration has something that only a restart puts in use.",
         "Restart the relay, or take that change back and let it read the configuration again.",
     ),
-    "port_in_use": Code("Another program listens on the port.", "Stop it, or set server.port."),
+    "port_in_use": Code("Another program listens on the port.", "Stop that program, or set server.port."),
     "template_invalid": Code("A template cannot be compiled.", "Mend the template at the line named in the message."),
     "template_unknown": Code(
         "A file in the templates folder belongs to no known tracked event.", "Rename or remove it."
@@ -271,7 +271,7 @@ CODES: dict[str, Code] = {
         "The destination's success rule fails on the answer, or takes it for a wrong configuration.",
         "Mend destinations.<name>.success or what it names; the queue is kept.",
     ),
-    "key_refused": Code("The destination refuses the key.", "Mend the write key; the queue is kept."),
+    "key_refused": Code("The destination refuses the key.", "Mend the key in the configuration; the queue is kept."),
     "path_unknown": Code(
         "The destination does not know the path, or the source there is disabled.",
         "Mend host and path; the queue is kept.",

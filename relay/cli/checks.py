@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from relay.codes import RelayError
+from relay.codes import CODES, RelayError
+from relay.model import VerdictKind
 
 if TYPE_CHECKING:
+    from relay.destinations.contract import Decision
     from relay.settings.loading import Loaded
 
 Status = Literal["ok", "warning", "failed"]
@@ -143,8 +145,17 @@ async def connections(loaded: Loaded) -> Sequence[Finding]:
     for name, problem, told in await probe_commerce(loaded):
         findings.append(Finding(f"sources.{name}.commerce", "failed" if problem else "ok", told))
     for name, decision in await probe_destinations(loaded):
-        findings.append(Finding(f"destinations.{name}", _PROBED[decision.verdict], f"{decision.detail}."))
+        findings.append(Finding(f"destinations.{name}", _PROBED[decision.verdict], _probed(name, decision)))
     return findings
+
+
+def _probed(name: str, decision: Decision) -> str:
+    if decision.verdict is VerdictKind.DELIVERED:
+        return f"{decision.detail}."
+    if decision.code == "no_probe":
+        return f"{decision.detail} `relay destinations test {name} --send` sends a record marked as a test."
+    known = CODES[decision.code]
+    return f"{known.meaning} {decision.detail}. {known.remedy}"
 
 
 _PROBED: dict[str, Status] = {"delivered": "ok", "misconfigured": "failed", "retry": "warning"}

@@ -87,7 +87,8 @@ def _list(context: typer.Context, loaded: Loaded, *, as_json: bool) -> None:
         showing.console().print(showing.destinations_table(states))
         for state in states:
             if state.code:
-                typer.echo(f"{state.name}: {CODES[state.code].meaning} {CODES[state.code].remedy}")
+                remedy = CODES[state.code].remedy.replace("NAME", state.name)
+                typer.echo(f"{state.name}: {CODES[state.code].meaning} {remedy}")
     else:
         typer.echo("No destination is configured.")
 
@@ -147,6 +148,8 @@ def _test(loaded: Loaded, name: str, *, send: bool, as_json: bool) -> None:
         print_json([{"verdict": str(one.verdict), "code": one.code, "detail": one.detail} for one in told])
     else:
         for one in told:
-            typer.echo(f"{name}: {one.verdict}, {CODES[one.code].meaning} {one.detail}".rstrip())
+            remedy = "" if one.verdict is VerdictKind.DELIVERED else CODES[one.code].remedy
+            told_of_it = (CODES[one.code].meaning, one.detail and f"{one.detail}.", remedy)
+            typer.echo(f"{name}: {one.verdict}. {' '.join(filter(None, told_of_it))}")
     if any(one.verdict is not VerdictKind.DELIVERED for one in told):
         raise typer.Exit(FAILED)

@@ -110,7 +110,7 @@ async def _rendered(renderer: RenderProcess, source: str, tasks: Sequence[Task],
 
 
 def _print(report: Report) -> None:
-    typer.echo(f"{report.events} events rendered with both.\n")
+    typer.echo(f"{report.events} event{'' if report.events == 1 else 's'} rendered with both.\n")
     for change in report.changes[:SHOWN_CHANGES]:
         typer.secho(f"event {change.event_id}, {change.tracked_event}: {change.kind}", bold=True)
         for found in change.differences:
@@ -118,7 +118,7 @@ def _print(report: Report) -> None:
     if len(report.changes) > SHOWN_CHANGES:
         typer.echo(f"… and {len(report.changes) - SHOWN_CHANGES} more; --json has all.")
     for path, count in report.fields().most_common():
-        typer.echo(f"{count:>6} calls differ in {path}")
+        typer.echo(f"{count:>6} {'call differs' if count == 1 else 'calls differ'} in {path}")
     typer.echo("")
     for tracked_event in sorted(report.before.calls.keys() | report.after.calls.keys()):
         _row(tracked_event, report.before.calls[tracked_event], report.after.calls[tracked_event])

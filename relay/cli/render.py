@@ -94,7 +94,10 @@ def _print(rendered: Rendered) -> None:
 
     console = Console()
     for call in rendered.calls:
-        console.print(f"[bold]{call.tracked_event}[/] template {call.template_version}, message id {call.message_id}")
+        console.print(
+            f"[bold]{call.tracked_event}[/] template {call.template_version}, message id {call.message_id}",
+            soft_wrap=True,
+        )
         console.print_json(call.text)
     for warned in rendered.warnings:
         typer.secho(f"warning: {warned}", fg="yellow")

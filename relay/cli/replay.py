@@ -124,11 +124,11 @@ def _tell(count: int, expired: int, sample: list[EventSummary], appended: int, *
     if expired:
         typer.echo(f"{_events(expired)} left out: {BODY_EXPIRED} [body_expired]", err=True)
     if run:
-        typer.echo(f"\r{appended} events are in the replay lane; a running relay works them now.")
+        typer.echo(f"\r{_events(appended)} in the replay lane; a running relay works them now.")
         return
     if sample:
         showing.console().print(showing.events_table(sample))
-    typer.echo(f"{count} events would be replayed. Add --run to do it.")
+    typer.echo(f"{_events(count)} would be replayed. Add --run to do it.")
 
 
 def _events(count: int) -> str:

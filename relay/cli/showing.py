@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -129,8 +130,8 @@ def audit_table(audits: Sequence[Audit]) -> Table:
 def quarantined(item: Quarantined, console: Console) -> None:
     """One request in quarantine, whole."""
     console.print(quarantine_table([item]))
-    _section(console, "headers", _json(item.headers))
-    _section(console, "body", _json(item.body.decode("utf-8", "replace")))
+    _section(console, "headers", _json(console, item.headers))
+    _section(console, "body", _json(console, item.body.decode("utf-8", "replace")))
 
 
 def timeline(told: Timeline, console: Console) -> None:
@@ -153,16 +154,20 @@ def timeline(told: Timeline, console: Console) -> None:
             head.add_row(name, escape(value))
     head.show_header = False
     console.print(head)
-    _section(console, "body", _json(event.body.decode("utf-8", "replace")))
+    _section(console, "body", _json(console, event.body.decode("utf-8", "replace")))
     for name, document in told.fetched.items():
-        _section(console, f"fetched: {name}", _json(json.dumps(document)))
+        _section(console, f"fetched: {name}", _json(console, json.dumps(document)))
     for call in told.calls:
-        _section(console, f"call {call.id}: {call.tracked_event}, template {call.template_version}", _json(call.text))
+        _section(
+            console,
+            f"call {call.id}: {call.tracked_event}, template {call.template_version}",
+            _json(console, call.text),
+        )
     if told.attempts:
         _section(console, "attempts", attempts_table(told.attempts))
         for attempt in told.attempts:
             if attempt.request:
-                _section(console, f"attempt {attempt.id}: would have been sent", _json(attempt.request))
+                _section(console, f"attempt {attempt.id}: would have been sent", _json(console, attempt.request))
     _section(console, "outcomes", outcomes_table(told.outcomes) if told.outcomes else Text("none yet: it waits"))
 
 
@@ -231,14 +236,19 @@ def _table(*columns: str) -> Table:
 
 def _section(console: Console, title: str, content: RenderableType) -> None:
     console.print(f"\n[bold]{escape(title)}[/]")
-    console.print(Padding(content, (0, 0, 0, 2)))
+    if isinstance(content, str):
+        console.print(Text(textwrap.indent(content, "  ")), soft_wrap=True)
+    else:
+        console.print(Padding(content, (0, 0, 0, 2)))
 
 
-def _json(text: str) -> RenderableType:
-    """Indented and coloured when it is JSON, as it is otherwise."""
+def _json(console: Console, text: str) -> RenderableType:
+    """Indented when it is JSON, as it is otherwise. On a terminal coloured and folded; else its lines stay whole."""
     try:
         pretty = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except ValueError:
         # It may be cut off or broken: then it is shown as it came.
-        return Text(text)
+        return Text(text) if console.is_terminal else text
+    if not console.is_terminal:
+        return pretty
     return Syntax(pretty, "json", background_color="default", word_wrap=True)

@@ -126,19 +126,19 @@ def _posted(answers: Sequence[tuple[Sample, int, dict[str, str]]]) -> Table:
 
 
 def _arrived(lookalike: SegmentLookalike) -> Table:
-    table = Table(title="Calls that arrived at Segment", title_justify="left")
-    for column in ("call", "event", "order", "total", "revenue", "products", "timestamp", "messageId"):
-        table.add_column(column, overflow="fold")
+    table = Table(title="Calls that arrived at Segment", title_justify="left", box=None, pad_edge=False)
+    for column in ("call", "event", "order", "total", "products", "time", "messageId"):
+        table.add_column(column, no_wrap=column != "products")
     for call in lookalike.stored:
         properties = call.get("properties", {})
         table.add_row(
             call["type"],
             call.get("event", ""),
             str(properties.get("order_id", ""))[:8],
-            *(str(properties.get(name, "")) for name in ("total", "revenue")),
+            str(properties.get("total", "")),
             ", ".join(f"{line['quantity']}× {line['name']}" for line in properties.get("products", [])),
-            str(call["originalTimestamp"]),
-            call["messageId"][:11] + "…",
+            str(call["originalTimestamp"])[5:16],
+            call["messageId"][:7] + "…",
         )
     return table
 

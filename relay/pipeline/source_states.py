@@ -72,7 +72,7 @@ class SourceWatch:
             return
 
     async def states(self) -> Sequence[SourceState]:
-        """None while the journal cannot be read: who asks says that already."""
+        """Empty while the journal cannot be read: who asks says that already."""
         now_ms = self._now_ms()
         try:
             found = [await source_state(self._journal, name, configured=True, now_ms=now_ms) for name in self._names]

@@ -34,9 +34,12 @@ async def send_test_record(
 ) -> Sequence[Tried]:
     """Send the first marked call that the destination has a mapping for. Raises RelayError when there is none."""
     tried: list[Tried] = []
+    unfit = ""
     for call in _calls(now_ms):
         mapped = mapper(name, MapTask(call, None, {}), now_ms)
         made = destination.records(call, mapped.records, now_ms=now_ms) if mapped.ended is None else ()
+        if isinstance(made, Unfit):
+            unfit = made.detail
         if isinstance(made, Unfit) or not made:
             continue
         for records in requests(made, destination.limits):
@@ -47,6 +50,12 @@ async def send_test_record(
             answer = await door.send(request, timeout_s=timeout_s)
             tried.append(Tried(request, answer, destination.decide(answer, records=len(records), now_ms=now_ms)))
         return tried
+    if unfit:
+        raise RelayError(
+            "not_applicable",
+            f"{name} takes no test customer or order: {unfit}.",
+            "Only a real one can show that it works.",
+        )
     raise RelayError("no_mapping", f"{name} has no mapping, or a condition against it, for a test customer or order.")
 
 

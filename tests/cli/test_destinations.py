@@ -46,7 +46,7 @@ async def test_resume_ends_the_rest_after_a_bad_key_at_once(relay: Relay, config
             await until(lambda: gate.state.failures > 0)
             told = await asyncio.to_thread(relay, "destinations")
             assert "waiting" in told.out
-            assert "Mend the write key" in told.out
+            assert "Mend the key in the configuration" in told.out
             receiver.rule = take_all
             await asyncio.to_thread(relay, "destinations", "resume", "segment")
             await drained(served)

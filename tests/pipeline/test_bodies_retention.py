@@ -58,7 +58,7 @@ async def test_found_shown_and_not_replayed(
             assert (some.json["body_expired"], some.json["appended"]) == (2, 1)
             told = await asyncio.to_thread(command, "replay", "--all")
             assert "2 events left out" in told.err
-            assert "1 events would be replayed" in told.out
+            assert "1 event would be replayed" in told.out
             await drained(relay)
             assert len(receiver.stored) == 3
             assert await ends(relay, young) == [(OutcomeKind.DELIVERED, "accepted")]
