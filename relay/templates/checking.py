@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from relay.templates.diagnostics import Diagnostic, Position
@@ -17,6 +18,7 @@ from relay.templates.tree import Node, nodes_of
 from relay.templates.wording import syntax_meaning
 
 
+@lru_cache(maxsize=512)
 def problems_of(text: str, path: Path) -> Sequence[Diagnostic]:
     """Everything that keeps the template from being used; empty when it is sound."""
     tokens = tokens_of(text)
