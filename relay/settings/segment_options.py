@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from relay.settings.destination_options import EveryDestinationOptions
-from relay.settings.values import WebAddress, url_path
+from relay.settings.values import Seconds, WebAddress, url_path
 
 
 class SegmentOptions(EveryDestinationOptions):
@@ -24,6 +24,9 @@ class SegmentOptions(EveryDestinationOptions):
             "Of calls that came by the tracking API `keep` sends the caller's `messageId`, `derive` one of this"
             " destination's own; `auto` keeps it at the first live destination only, since Segment takes an id once."
         ),
+    )
+    requests_per_second: Seconds = Field(
+        400.0, description="Most requests a second; Segment allows 1,000 to a workspace, of all its senders together."
     )
     gzip: bool = Field(True, description="Compress requests.")
     max_call_bytes: int = Field(32_000, gt=0, le=32_768, description="Largest call.")
