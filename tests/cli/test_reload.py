@@ -207,6 +207,7 @@ def test_the_closed_terminal_ends_it(tmp_path: Path) -> None:
     relay.write()
 
     def lead_the_session() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     with (tmp_path / "relay.log").open("wb") as log:
