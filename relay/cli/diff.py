@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relay.cli.frame import FAILED, JsonOption, frame, print_json
+from relay.cli.frame import FAILED, JsonOption, frame, number_of, print_json
 from relay.cli.selecting import KeyOption, SinceOption, SourceOption, TopicOption, UntilOption, selection
 from relay.codes import RelayError
 from relay.model import Selection
@@ -110,7 +110,7 @@ async def _rendered(renderer: RenderProcess, source: str, tasks: Sequence[Task],
 
 
 def _print(report: Report) -> None:
-    typer.echo(f"{report.events} event{'' if report.events == 1 else 's'} rendered with both.\n")
+    typer.echo(f"{number_of(report.events, 'event')} rendered with both.\n")
     for change in report.changes[:SHOWN_CHANGES]:
         typer.secho(f"event {change.event_id}, {change.tracked_event}: {change.kind}", bold=True)
         for found in change.differences:
@@ -126,12 +126,12 @@ def _print(report: Report) -> None:
     for currency in sorted(report.before.revenue.keys() | report.after.revenue.keys()):
         _row(f"revenue {currency}", report.before.revenue.get(currency, 0), report.after.revenue.get(currency, 0))
     if report.mended:
-        typer.echo(f"{report.mended} events that failed no longer do.")
+        typer.echo(f"No longer failing: {number_of(report.mended, 'event')}.")
     for error in report.errors[:SHOWN_CHANGES]:
         typer.secho(f"event {error.event_id} fails with the candidate: {error.code}", fg="red", bold=True)
         typer.echo("\n".join(f"  {line}" for line in error.detail.splitlines()))
     if report.errors:
-        typer.echo(f"{len(report.errors)} new errors.")
+        typer.echo(f"{number_of(len(report.errors), 'new error')}.")
     for warned, count in report.warnings.most_common(SHOWN_CHANGES):
         typer.secho(f"new warning, {count} times: {warned}", fg="yellow")
 

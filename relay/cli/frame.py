@@ -54,6 +54,10 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+def number_of(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"relay {__version__}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeAlias
 
 import typer
 
-from relay.cli.frame import print_json
+from relay.cli.frame import number_of, print_json
 from relay.codes import CODES, RelayError
 
 if TYPE_CHECKING:
@@ -163,21 +163,24 @@ def tell(loaded: Loaded, told: Told, rejects: Path | None, *, ran: bool, to: Seq
         print_json({**vars(told), "notes": notes})
         return
     span = f", of {moment(told.first_ms)} to {moment(told.last_ms)}" if told.first_ms is not None else ""
-    typer.echo(f"{told.rows} rows{span}.")
+    typer.echo(f"{number_of(told.rows, 'row')}{span}.")
     if ran:
-        typer.echo(f"{told.appended} events are in the backfill lane; a running relay works them now.")
-        typer.echo(f"{told.known} were in the journal already.")
+        typer.echo(f"{number_of(told.appended, 'event')} in the backfill lane; a running relay works them now.")
+        typer.echo(f"In the journal already: {told.known}.")
     for name, number in sorted(told.calls.items()):
         typer.echo(f"  {number} {name}")
     for code, number in sorted(told.endings.items()):
         typer.echo(f"  {number} without a call: {code}. {CODES[code].meaning}")
     for currency, amount in sorted(told.revenue.items()):
         typer.echo(f"  Order Completed together: {amount:,.2f} {currency}")
+    if told.undated:
+        dated = f"Without a time of its own, and so dated now: {number_of(told.undated, 'event')}. Let rows tell it."
+        typer.secho(f"  {dated}", fg="yellow")
     for note in notes:
         typer.secho(f"  {note}", fg="yellow")
     if told.rejected:
         where = f"they are in {rejects}: mend and feed it again" if rejects else "--rejects FILE keeps them to mend"
-        typer.secho(f"{told.rejected} rows cannot be taken; {where}.", fg="red")
+        typer.secho(f"{number_of(told.rejected, 'row')} cannot be taken; {where}.", fg="red")
     if not ran:
         typer.echo("Nothing is stored yet. Add --run to do it.")
 

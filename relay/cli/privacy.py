@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from relay.cli.frame import JsonOption, frame, print_json
+from relay.cli.frame import JsonOption, frame, number_of, print_json
 from relay.cli.lookup import with_journal
 from relay.cli.selecting import LimitOption
 from relay.codes import RelayError
@@ -65,11 +65,11 @@ def forget(
     if as_json:
         print_json(told | {"run": run})
         return
-    counted = f"{told['events']} events and {told['quarantined']} refused requests"
+    found = f"{number_of(told['events'], 'event')} and {number_of(told['quarantined'], 'refused request')}"
     if not run:
-        typer.echo(f"{counted} would be erased. With --run they are.")
+        typer.echo(f"{found} would be erased. Add --run to do it.")
         return
-    typer.echo(f"{counted} are erased, with {told['calls']} calls. `relay audit` has it.")
+    typer.echo(f"Erased: {found}, with {number_of(told['calls'], 'call')}. `relay audit` has it.")
     if not told["scrubbed"]:
         typer.echo(
             "The journal was too busy to empty its write-ahead log, where the old bytes are until it is. "

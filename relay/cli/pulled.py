@@ -96,7 +96,11 @@ class Pulling:
             completer = build_completer(source, self.loaded.options.sources[self.wanted.source], door)
             if completer is None:
                 table = f"sources.{self.wanted.source}.commerce"
-                raise RelayError("config_missing", f"{table} is not set.", "It says where the platform's API is.")
+                raise RelayError(
+                    "config_missing",
+                    f"{table} is not set.",
+                    "Add it: `relay config --options` lists what belongs to it, docs/sources.md tells where to get it.",
+                )
             yield (
                 pulling.orders(
                     history, completer, self.since_ms, self.until_ms, sleep=asyncio.sleep, random=random.random

@@ -110,9 +110,9 @@ def _tell(told: Rechecked, *, run: bool) -> None:
     for code, count in sorted(told.refused.items()):
         typer.echo(f"{count} stay: {CODES[code].meaning} [{code}]")
     if run:
-        typer.echo(f"{told.appended} are events now; {told.duplicates} had come in before, and were removed.")
+        typer.echo(f"Let in: {told.appended}. Removed, since they had come in before: {told.duplicates}.")
     else:
-        typer.echo(f"{told.genuine} are genuine." + (" With --run they are let in." if told.genuine else ""))
+        typer.echo(f"Genuine: {told.genuine}." + (" With --run they are let in." if told.genuine else ""))
 
 
 def as_plain(item: Quarantined) -> dict[str, Any]:

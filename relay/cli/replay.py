@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import Annotated
 
 import typer
 
-from relay.cli.frame import JsonOption, frame, print_json
+from relay.cli.frame import JsonOption, frame, number_of, print_json
 from relay.cli.history import ToOption, known_destinations
 from relay.cli.lookup import with_journal
 from relay.cli.selecting import (
@@ -100,14 +101,14 @@ def replay(
         found = await pipeline.originals(journal, chosen)
         expired = await pipeline.without_body(journal, found)
         if expired == len(found) > 0:
-            raise RelayError("body_expired", f"{_events(expired)} cannot be replayed: {BODY_EXPIRED}")
+            raise RelayError("body_expired", f"{number_of(expired, 'event')} cannot be replayed: {BODY_EXPIRED}")
         if not run:
             return len(found) - expired, expired, sample, 0
         appended = 0
         async for appended in pipeline.replay(
             journal, chosen, now_ms(), handling=handling, as_rendered=as_rendered, pace=pace.turns
         ):
-            if not as_json:
+            if not as_json and sys.stderr.isatty():
                 typer.echo(f"\rappended {appended}", nl=False, err=True)
         return appended, expired, sample, appended
 
@@ -122,14 +123,15 @@ def _tell(count: int, expired: int, sample: list[EventSummary], appended: int, *
         print_json({"events": count, "body_expired": expired, "appended": appended, "sample": shown})
         return
     if expired:
-        typer.echo(f"{_events(expired)} left out: {BODY_EXPIRED} [body_expired]", err=True)
+        typer.echo(f"{number_of(expired, 'event')} left out: {BODY_EXPIRED} [body_expired]", err=True)
     if run:
-        typer.echo(f"\r{_events(appended)} in the replay lane; a running relay works them now.")
+        if sys.stderr.isatty():
+            typer.echo("\r", nl=False, err=True)
+        typer.echo(f"{number_of(appended, 'event')} in the replay lane; a running relay works them now.")
+        return
+    if not count:
+        typer.echo("There is nothing to replay.")
         return
     if sample:
         showing.console().print(showing.events_table(sample))
-    typer.echo(f"{_events(count)} would be replayed. Add --run to do it.")
-
-
-def _events(count: int) -> str:
-    return f"{count} event{'' if count == 1 else 's'}"
+    typer.echo(f"{number_of(count, 'event')} would be replayed. Add --run to do it.")

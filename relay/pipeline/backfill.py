@@ -71,6 +71,8 @@ class Told:
     """Of events that make no call, by code."""
     revenue: dict[str, float] = field(default_factory=dict)
     """By currency, of Order Completed."""
+    undated: int = 0
+    """Events of rows that tell no time, and so happen when they are read."""
     first_ms: int | None = None
     last_ms: int | None = None
 
@@ -170,7 +172,9 @@ def _taken(told: Told, page: Sequence[Made], reject: Callable[[Row, str], None])
             reject(made.row, made.why)
     events = [event for made in page for event in made.events]
     for event in events:
-        if event.occurred_at_ms is not None:
+        if event.occurred_at_ms == event.received_at_ms:
+            told.undated += 1
+        elif event.occurred_at_ms is not None:
             told.first_ms = min(told.first_ms or event.occurred_at_ms, event.occurred_at_ms)
             told.last_ms = max(told.last_ms or event.occurred_at_ms, event.occurred_at_ms)
     return events

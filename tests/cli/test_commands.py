@@ -239,7 +239,7 @@ def test_replay_counts_first_and_appends_with_run(journal: Filled, folder: Path,
     assert (done["events"], done["appended"]) == (2, 2)
     assert events_in(folder) == before + 2
     person = relay("replay", journal.ids["bad"], "--run")
-    assert (person.code, person.out) == (0, "\r1 event in the replay lane; a running relay works them now.\n")
+    assert (person.code, person.out) == (0, "1 event in the replay lane; a running relay works them now.\n")
 
 
 def test_what_was_replayed_before_is_counted_and_replayed_once(journal: Filled, folder: Path, relay: Relay) -> None:

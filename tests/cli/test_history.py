@@ -103,6 +103,18 @@ async def test_rows_of_csv_are_mapped_and_what_cannot_be_taken_is_mended_and_fed
     assert first["properties"]["total"] == 12.5
 
 
+async def test_rows_that_tell_no_time_are_counted(folder: Path, relay: Relay, configured: Configured) -> None:
+    dated = {"id": "1", "meta": {"timestamps": {"updated_at": "2024-02-29T12:00:00Z"}}}
+    rows = [{"topic": "order.paid", "body": body} for body in (dated, {"id": "2"})]
+    configured("http://127.0.0.1:9")
+    mapping = folder / "row.jsonata"
+    mapping.write_text("$")
+    arguments = ("backfill", ndjson(folder / "rows.ndjson", rows), "--source", "elasticpath", "--map", mapping)
+    ran = await asyncio.to_thread(relay, *arguments)
+    assert "2 rows, of 2024-02-29T12:00:00Z to 2024-02-29T12:00:00Z." in ran.out
+    assert "Without a time of its own, and so dated now: 1 event." in ran.out
+
+
 async def test_a_backfill_goes_to_the_chosen_destination_alone(
     relay: Relay, configured: Configured, folder: Path
 ) -> None:
