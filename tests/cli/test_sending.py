@@ -90,6 +90,7 @@ async def test_each_platform_is_told_and_its_sample_is_taken(environ: Mapping[st
             assert SAMPLE in masked.out
 
 
+@pytest.mark.long
 async def test_each_sample_is_sent_and_followed_to_its_end(environ: Mapping[str, str], relay: Relay) -> None:
     async with running(environ) as server:
         for platform in SECRETS:

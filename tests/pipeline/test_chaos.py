@@ -273,6 +273,7 @@ class Silent(Receiver):
         await super().__call__(scope, receive, send)
 
 
+@pytest.mark.long
 async def test_a_call_that_is_never_answered_while_others_are_is_dead(tmp_path: Path) -> None:
     receivers = {"cuts": Silent(cuts=True), "hangs": Silent(cuts=False)}
     async with relaying(tmp_path, receivers, DESTINATIONS__HANGS__TIMEOUT_S="0.2") as relay:
