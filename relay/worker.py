@@ -25,7 +25,7 @@ ORPHANED = 1
 
 def main() -> None:
     """Work until a signal, or until the process that started this one is gone."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     loaded: Loaded = frames.read_blocking(sys.stdin.buffer)
     logs.configure(loaded.options.log.format, loaded.options.log.level, secrets_of(loaded.options))
@@ -34,7 +34,7 @@ def main() -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(loaded, answers))
     except RelayError as error:
-        answers.write(frames.packed((FAILED, (error.code, error.message, error.remedy))))
+        _say(answers, FAILED, (error.code, error.message, error.remedy))
 
 
 async def _work(loaded: Loaded, answers: BinaryIO) -> None:
@@ -52,6 +52,7 @@ async def _work(loaded: Loaded, answers: BinaryIO) -> None:
 
 def _say(answers: BinaryIO, verb: str, said: Any) -> None:
     answers.write(frames.packed((verb, said)))
+    answers.flush()
 
 
 async def _listen(wakeups: Wakeups) -> None:

@@ -106,9 +106,7 @@ def _tell(told: Reconciled, *, fixed: bool, as_json: bool) -> None:
 
 
 def _days(told: Reconciled) -> dict[str, dict[str, dict[str, float]]]:
-    return {
-        day: {"platform": dict(sums.platform), "journal": dict(sums.journal)} for day, sums in sorted(told.days.items())
-    }
+    return {day: {"platform": sums.platform, "journal": sums.journal} for day, sums in sorted(told.days.items())}
 
 
 def _day_rows(told: Reconciled) -> Iterable[tuple[str, str, str]]:
@@ -116,5 +114,5 @@ def _day_rows(told: Reconciled) -> Iterable[tuple[str, str, str]]:
         yield day, _amounts(sums.platform), _amounts(sums.journal)
 
 
-def _amounts(sums: dict[str, int]) -> str:
+def _amounts(sums: dict[str, float]) -> str:
     return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(sums.items()))

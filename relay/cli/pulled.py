@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from relay.app import build_completer, existing_journal, now_ms
 from relay.cli.history import Reject, Wanted
@@ -20,10 +19,13 @@ from relay.pipeline import backfill, pulling, replay
 from relay.pipeline.completing import Completer
 from relay.pipeline.pacing import Pace
 from relay.pipeline.reconciling import Difference, Reconciled, Reconciler
+from relay.pipeline.render import Task
 from relay.pipeline.rows import Row
 from relay.renderer import build_library, build_renderer, open_source, tracking
 from relay.settings.loading import Loaded
 from relay.sources.history import HISTORIES, History
+
+WAITING = pulling.Waiting(asyncio.sleep, random.random)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,7 @@ class Pulling:
                     "Add it: `relay config --options` lists what belongs to it, docs/sources.md tells where to get it.",
                 )
             yield (
-                pulling.orders(
-                    history, completer, self.since_ms, self.until_ms, sleep=asyncio.sleep, random=random.random
-                ),
+                pulling.orders(history, completer, self.since_ms, self.until_ms, WAITING),
                 completer,
             )
 
@@ -133,8 +133,8 @@ class Pulling:
     def _fetching(self, completer: Completer) -> backfill.Fetch:
         source = open_source(self.loaded, self.wanted.source)
 
-        async def fetch(event: Event) -> Mapping[str, Any]:
-            return await completer.fetch(source.lookups(event))
+        async def fetch(event: Event) -> Task:
+            return await pulling.completed(completer, source, event, WAITING)
 
         return fetch
 

@@ -33,13 +33,13 @@ Shape: TypeAlias = Callable[[JsonObject], Sequence[tuple[str | None, JsonObject]
 """Makes bodies of webhooks from a row, each with a topic of its own or none. Raises `TemplateFailure` or ValueError."""
 
 
-Fetch: TypeAlias = Callable[[Event], Awaitable[Mapping[str, Any]]]
-"""Gives the documents that complete an event, by name."""
+Fetch: TypeAlias = Callable[[Event], Awaitable[Task]]
+"""Gives an event with the documents that complete it, or with the reason why there are none."""
 
 
-async def nothing_fetched(event: Event) -> Mapping[str, Any]:
+async def nothing_fetched(event: Event) -> Task:
     """Without a commerce connection."""
-    return {}
+    return Task(event, {})
 
 
 def as_it_is(row: JsonObject) -> Sequence[tuple[str | None, JsonObject]]:
@@ -154,7 +154,7 @@ async def count(
     while page := list(islice(rows, PAGE_EVENTS)):
         for event in _taken(told, page, reject):
             stored = as_stored(event)
-            rendered = render(event.source, [Task(stored, await fetch(stored))], now_ms)[0]
+            rendered = render(event.source, [await fetch(stored)], now_ms)[0]
             for call in rendered.calls:
                 told.calls[call.tracked_event] += 1
                 _add_revenue(told, call.tracked_event, call.text)

@@ -6,16 +6,15 @@ are those of the calls that were made then, if they were.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import orjson
 
 from relay.journal.protocol import Journal
-from relay.model import Event, EventId, JsonObject, NewCall, NewEvent, Outcome, OutcomeKind, Selection
-from relay.pipeline.backfill import as_stored
+from relay.model import EventId, JsonObject, NewCall, NewEvent, Outcome, OutcomeKind, Selection
+from relay.pipeline.backfill import Fetch, as_stored
 from relay.pipeline.render import Rendered, Task
 
 Kind: TypeAlias = Literal["missing", "undelivered", "differs"]
@@ -40,8 +39,8 @@ class Difference:
 class Sums:
     """Totals of Order Completed on one day, by currency."""
 
-    platform: Counter[str] = field(default_factory=Counter)
-    journal: Counter[str] = field(default_factory=Counter)
+    platform: dict[str, float] = field(default_factory=dict)
+    journal: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -68,7 +67,7 @@ class Reconciler:
         source: str,
         destinations: Sequence[str],
         render: Callable[[str, Sequence[Task], int], Sequence[Rendered]],
-        fetch: Callable[[Event], Awaitable[Mapping[str, Any]]],
+        fetch: Fetch,
         now_ms: Callable[[], int],
     ) -> None:
         self.told = Reconciled()
@@ -83,7 +82,7 @@ class Reconciler:
         """Note and return what of an order is not as it should be; ``events`` are those that would tell it now."""
         calls: dict[str, NewCall] = {}
         for event in map(as_stored, events):
-            rendered = self._render(self._source, [Task(event, await self._fetch(event))], self._now_ms())
+            rendered = self._render(self._source, [await self._fetch(event)], self._now_ms())
             calls |= {call.message_id: call for result in rendered for call in result.calls}
         known = await self._known(order)
         found = [difference for call in calls.values() for difference in await self._of(order, made_at, call, known)]
@@ -135,7 +134,7 @@ class Reconciler:
         for sums, text in ((day.platform, call.text), (day.journal, stored)):
             currency, amount = _total(text)
             if amount is not None:
-                sums[currency] = round(sums[currency] + amount, 4)  # type: ignore[assignment]
+                sums[currency] = round(sums.get(currency, 0) + amount, 4)
 
 
 def _total(text: str) -> tuple[str, float | None]:

@@ -28,6 +28,8 @@ class WorkerProcess:
         self._wakeups = wakeups
         self._hear = hear
         self._process: asyncio.subprocess.Process | None = None
+        self._hears = False
+        """Only once it works: what it is told beside its first message, it would lose or misread."""
         self._woken: set[tuple[str, int]] = set()
         self._log = logs.get("worker")
 
@@ -38,6 +40,7 @@ class WorkerProcess:
 
     async def start(self) -> None:
         """Start it, and wait until it works. Raises RelayError when it cannot."""
+        self._hears = False
         self._process = await asyncio.create_subprocess_exec(
             *CHILD, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
@@ -51,6 +54,7 @@ class WorkerProcess:
         if verb == FAILED:
             await self._process.wait()
             raise RelayError(*said)
+        self._hears = True
 
     async def run(self) -> None:
         """Listen to it, and start it anew when it ends, until the relay stops."""
@@ -81,8 +85,8 @@ class WorkerProcess:
     def _tell(self) -> None:
         woken, self._woken = self._woken, set()
         process = self._process
-        if process is not None and process.stdin is not None and not process.stdin.is_closing():
-            # A process that starts reads everything that waits, so it misses nothing said before.
+        if self._hears and process is not None and process.stdin is not None and not process.stdin.is_closing():
+            # One that does not hear yet reads everything that waits when it begins, so it misses nothing.
             process.stdin.write(frames.packed(sorted(woken)))
 
     async def _listen(self) -> None:

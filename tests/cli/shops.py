@@ -21,11 +21,15 @@ class Orders:
         self.orders = list(orders)
         self.asked: list[str] = []
         self.trouble: list[Response] = []
+        self.later: dict[int, Response] = {}
+        """Answers given instead to requests by their number, from 0."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         self.asked.append(f"{request.url.path}?{request.url.query}")
-        answer = self.trouble.pop(0) if self.trouble else self.answer(request)
+        answer = self.later.get(len(self.asked) - 1)
+        if answer is None:
+            answer = self.trouble.pop(0) if self.trouble else self.answer(request)
         await answer(scope, receive, send)
 
     def answer(self, request: Request) -> Response:

@@ -70,6 +70,19 @@ async def test_every_page_comes_in_and_an_order_that_came_by_webhook_counts_once
     assert len(pulled["properties"]["products"]) == 1
 
 
+async def test_what_completes_an_order_is_waited_for_and_told_when_it_is_not_there(
+    relay: Relay, configured: Configured
+) -> None:
+    shop = ElasticPathOrders([order("back", payment="refunded")])
+    async with serve(shop) as api:
+        configured("http://127.0.0.1:9", more=commerce(api))
+        # The token, the list, then what the refund is asked of: busy at first, and then not there.
+        shop.later = {2: Response(status_code=429, headers={"retry-after": "0"})}
+        told = (await asyncio.to_thread(relay, *PULL, "--json")).json
+    assert told["calls"] == {"order_completed": 1}
+    assert told["endings"] == {"completion_missing": 1}
+
+
 async def test_what_is_lacking_is_found_and_mended(relay: Relay, configured: Configured) -> None:
     shop = ElasticPathOrders([order("there"), order("lost"), order("refused"), order("cheaper")])
     receiver = Receiver(refusing("refused", 400))
