@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, NewType, TypeAlias
@@ -252,18 +252,28 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Events behind a cursor, oldest first; ``position`` is where the cursor stood."""
+    """Events behind a cursor, oldest first; ``position`` is where the cursor stood.
+
+    ``waiting`` are the lanes of the partition in which something may wait behind these.
+    """
 
     position: int
     events: Sequence[Event]
+    waiting: Set[Lane]
 
 
 @dataclass(frozen=True, slots=True)
 class CallBatch:
-    """Calls behind a cursor, oldest first; ``position`` is where the cursor stood."""
+    """Calls behind a cursor, oldest first; ``position`` is where the cursor stood.
+
+    ``waiting`` are the lanes of the partition in which something may wait behind these; ``delivered``
+    the message ids among these that were delivered to the destination before, however long ago.
+    """
 
     position: int
     calls: Sequence[Call]
+    waiting: Set[Lane]
+    delivered: Set[str]
 
 
 @dataclass(frozen=True, slots=True)

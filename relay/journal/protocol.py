@@ -136,8 +136,8 @@ class Journal(Protocol):
     async def read_events(self, stage: Stage, limit: int) -> EventBatch:
         """Up to ``limit`` events of the stage's source behind its cursor.
 
-        Large ones make a batch smaller; only an empty one means that nothing waits. Raises
-        `LookupError` when the stage was never opened.
+        Large ones make a batch smaller; that nothing waits is told by the batch. What is not told as
+        waiting is written later, by somebody who wakes the line. Raises `LookupError` when the stage was never opened.
         """
 
     async def settle_events(
@@ -157,7 +157,7 @@ class Journal(Protocol):
         """
 
     async def read_calls(self, stage: Stage, limit: int) -> CallBatch:
-        """Up to ``limit`` calls behind the cursor; see `read_events`."""
+        """Up to ``limit`` calls behind the cursor, and which of them were delivered before; see `read_events`."""
 
     async def delivered(self, destination: str, message_ids: Sequence[str]) -> set[str]:
         """Which of these were delivered to the destination before, however long ago."""

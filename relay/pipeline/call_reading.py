@@ -44,14 +44,13 @@ class CallReader:
         """The next calls, about as many as a request holds."""
         return await self._journal.read_calls(stage, max(LEAST_READ, self._destination.limits.max_records))
 
-    async def planned(self, calls: Sequence[Call], line: Line) -> Plan:
-        """What to do with them, or with the first of them."""
-        delivered = await self._journal.delivered(self._name, [call.message_id for call in calls])
+    async def planned(self, batch: CallBatch, line: Line) -> Plan:
+        """What to do with its calls, or with the first of them."""
         return plan(
             self._name,
             self._destination,
-            await self._map(calls, delivered, line),
-            delivered,
+            await self._map(batch, line),
+            batch.delivered,
             line.mapped,
             at_ms=self._now_ms(),
             most=line.suspicion.most_calls(self._destination.limits.max_records),
@@ -64,13 +63,13 @@ class CallReader:
         if not all(call.id in kept for call in planned.sent):
             raise CursorMoved(f"calls of {self._name} were forgotten")
 
-    async def _map(self, calls: Sequence[Call], delivered: set[str], line: Line) -> Sequence[Call]:
+    async def _map(self, batch: CallBatch, line: Line) -> Sequence[Call]:
         """Fill ``line.mapped``; returns the calls before the first that is not mapped yet, at least one."""
         before = line.mapped if line.generation == self._mapper.generation else {}
         line.generation, line.mapped = self._mapper.generation, {}
         unmapped = []
-        for call in calls:
-            if not call.text or call.message_id in delivered:
+        for call in batch.calls:
+            if not call.text or call.message_id in batch.delivered:
                 continue
             refused = self._wanted.refuses(self._name, call)
             if refused is not None:
@@ -80,12 +79,12 @@ class CallReader:
             elif self._mapped:
                 unmapped.append(call)
         if not unmapped:
-            return calls
+            return batch.calls
         made = await self._mapper.map(self._name, await self._tasks(unmapped), self._now_ms())
         line.mapped.update((call.id, mapped) for call, mapped in zip(unmapped, made, strict=False))
         if len(made) == len(unmapped):
-            return calls
-        return calls[: calls.index(unmapped[len(made)])]
+            return batch.calls
+        return batch.calls[: batch.calls.index(unmapped[len(made)])]
 
     async def _tasks(self, calls: Sequence[Call]) -> list[MapTask]:
         events = {event.id: event for event in await self._journal.events([call.event_id for call in calls])}

@@ -8,7 +8,7 @@ again with the same message ids.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass
 
 from relay import logs
@@ -137,13 +137,18 @@ class Delivery:
         return work
 
     async def _work(self, partition: int, line: Line) -> bool:
-        """Deliver one request's worth from the first lane that has any; False when none has."""
+        """Deliver one request's worth from the first lane that has any; False when nothing waits any more."""
+        waiting: Set[Lane] = {Lane.LIVE}
         for lane in Lane:
+            if lane not in waiting:
+                continue
             stage = Stage(deliver_stage(self.name), lane, partition)
             batch = await self._reader.read(stage)
             if batch.calls:
-                await self._carry_out(stage, batch.position, await self._reader.planned(batch.calls, line), line)
-                return True
+                planned = await self._reader.planned(batch, line)
+                carried_out = await self._carry_out(stage, batch.position, planned, line)
+                return not carried_out or planned.moved_to < batch.calls[-1].id or bool(batch.waiting)
+            waiting = batch.waiting
         return False
 
     async def _carry_out(self, stage: Stage, position: int, planned: Plan, line: Line) -> bool:

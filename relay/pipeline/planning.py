@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from relay.destinations.contract import Destination, Record, Unfit
@@ -63,7 +63,7 @@ def plan(
     name: str,
     destination: Destination,
     calls: Sequence[Call],
-    delivered: set[str],
+    delivered: Set[str],
     mapped: Mapping[CallId, MappedCall],
     *,
     at_ms: int,
@@ -91,7 +91,7 @@ def plan(
 
 
 def _records(
-    destination: Destination, call: Call, delivered: set[str], mapped: MappedCall, at_ms: int
+    destination: Destination, call: Call, delivered: Set[str], mapped: MappedCall, at_ms: int
 ) -> Sequence[Record] | Ended:
     if not call.text:
         return Ended(OutcomeKind.SKIPPED, "body_expired" if call.forgotten_at_ms is None else "forgotten", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
@@ -116,23 +116,27 @@ class RenderLine:
         )
 
     async def _work(self, partition: int, claim: Claim) -> bool:
-        """Render one batch of the first lane that has any; False when none has."""
+        """Render one batch of the first lane that has any; False when nothing waits any more."""
+        waiting: Set[Lane] = {Lane.LIVE}
         for lane in Lane:
+            if lane not in waiting:
+                continue
             stage = Stage(render_stage(self._name), lane, partition)
             batch = await self._journal.read_events(stage, BATCH_EVENTS)
             if batch.events:
-                await self._render(stage, batch.position, batch.events)
-                return True
+                rendered = await self._render(stage, batch.position, batch.events)
+                return rendered < len(batch.events) or bool(batch.waiting)
+            waiting = batch.waiting
         return False
 
-    async def _render(self, stage: Stage, position: int, events: Sequence[Event]) -> None:
+    async def _render(self, stage: Stage, position: int, events: Sequence[Event]) -> int:
+        """Returns how many of them were settled."""
         ahead = list(takewhile(lambda event: not self._stands_apart(event), events))
         if not ahead:
             await self._settle_apart(stage, position, events[0])
-            return
+            return 1
         tasks = await self._complete(ahead)
-        if tasks:
-            await self._settle(stage, position, tasks)
+        return await self._settle(stage, position, tasks) if tasks else 0
 
     def _stands_apart(self, event: Event) -> bool:
         """Whether it is nothing for templates: forgotten, without body by now, about privacy, or calls made before."""
@@ -243,7 +247,7 @@ class RenderLine:
         seconds = await self._gate.closed(token, waits.code, waits.detail, wait_s=waits.wait_s, cap_s=cap_s)
         self._log.warning(waits.code, source=self._name, detail=waits.detail, next_attempt_s=round(seconds, 1))
 
-    async def _settle(self, stage: Stage, position: int, tasks: Sequence[Task]) -> None:
+    async def _settle(self, stage: Stage, position: int, tasks: Sequence[Task]) -> int:
         rendered = await self._renderer.render(self._name, tasks, self._now_ms())
         tasks = tasks[: len(rendered)]
         handlings = [Handling.of(task.event.options) for task in tasks]
@@ -263,6 +267,7 @@ class RenderLine:
         for result in rendered:
             for warned in result.warnings:
                 self._observer.warned(self._name, warned.tracked_event, warned.code)
+        return len(tasks)
 
     def _report(self, outcomes: Sequence[NewOutcome]) -> None:
         for outcome in outcomes:

@@ -28,8 +28,8 @@ class Hands:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.events = EventBatch(0, [])
-        self.calls = CallBatch(0, [])
+        self.events = EventBatch(0, [], set())
+        self.calls = CallBatch(0, [], set(), set())
         self.ids: list[EventId] = []
         self.forgotten: set[EventId] = set()
 

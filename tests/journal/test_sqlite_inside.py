@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from relay.journal.sqlite import (
 )
 from relay.journal.sqlite.connecting import open_writer
 from relay.journal.sqlite.schema import migrations, prepare, statements
-from relay.model import Audit, Call, CallId, EventId, Gate, OutcomeKind, PrivacyKind, QuarantineId, Selection
+from relay.model import Audit, Call, CallId, EventId, Gate, Lane, OutcomeKind, PrivacyKind, QuarantineId, Selection
 from tests.journal.making import DELIVER, NOW_MS, RENDER, Line, attempt, call, ended, event, quarantined
 
 
@@ -238,6 +239,7 @@ HARMLESS = re.compile(
     r"|SCAN seen$"  # a row for each source
     r"|SCAN found$"  # a row for each hour
     r"|SCAN chain$"  # an event and what it replays
+    r"|SCAN waiting$"  # a batch
     r"|SCAN audit$"  # from its newest row to the limit
 )
 
@@ -267,6 +269,28 @@ def test_every_statement_uses_an_index(database: sqlite3.Connection) -> None:
         for *_, plan in database.execute(f"explain query plan {statement}"):
             assert not plan.startswith("SCAN") or HARMLESS.match(plan), (plan, statement)
             assert "TEMP B-TREE" not in plan, (plan, statement)
+
+
+def test_what_the_stages_read_with_is_compiled_once(database: sqlite3.Connection) -> None:
+    compiled = 0
+
+    def count(*_: Any) -> int:
+        nonlocal compiled
+        compiled += 1
+        return sqlite3.SQLITE_OK
+
+    def read() -> None:
+        for lane in Lane:
+            reading.read_events(database, replace(RENDER, lane=lane), 10)
+            reading.read_calls(database, replace(DELIVER, lane=lane), 10)
+
+    database.set_authorizer(count)
+    read()
+    first = compiled
+    read()
+
+    assert first
+    assert compiled == first
 
 
 @pytest.mark.parametrize(

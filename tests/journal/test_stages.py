@@ -53,6 +53,52 @@ async def test_reading_is_oldest_first_and_at_most_the_limit(line: Line) -> None
     assert [c.event_id for c in calls] == ids[:4]
 
 
+async def test_a_batch_tells_in_which_lanes_more_waits(journal: Journal) -> None:
+    a, b, *_ = await journal.append_many(
+        [
+            event("a"),
+            event("b"),
+            event("elsewhere", lane=Lane.REPLAY, partition=1),
+            event("another's", lane=Lane.REPLAY, source="other"),
+        ]
+    )
+    for stage in (RENDER, DELIVER):
+        await journal.open_stage(stage.name, "beginning")
+
+    async def settle(stage: Stage, limit: int) -> set[Lane]:
+        batch = await journal.read_events(stage, limit)
+        calls = [call(e.id, f"m{e.id}") for e in batch.events]
+        moved_to = batch.events[-1].id
+        await journal.settle_events(
+            stage, position=batch.position, moved_to=moved_to, calls=calls, outcomes=[], keys=[]
+        )
+        return set(batch.waiting)
+
+    assert (await journal.read_events(RENDER, 1)).waiting == {Lane.LIVE}
+    assert (await journal.read_events(RENDER, 3)).waiting == set()
+    assert (await journal.read_calls(DELIVER, 1)).waiting == set()
+    await journal.append_many([event("c", lane=Lane.BACKFILL)])
+    assert (await journal.read_events(replace(RENDER, lane=Lane.REPLAY), 3)).waiting == {Lane.LIVE, Lane.BACKFILL}
+    assert await settle(RENDER, 10) == {Lane.BACKFILL}
+    assert (await journal.read_events(RENDER, 10)).waiting == {Lane.BACKFILL}
+    assert (await journal.read_calls(DELIVER, 10)).waiting == set()
+    assert await settle(replace(RENDER, lane=Lane.BACKFILL), 10) == set()
+    calls = await journal.read_calls(replace(DELIVER, lane=Lane.BACKFILL), 10)
+    assert (len(calls.calls), calls.waiting) == (1, {Lane.LIVE})
+    assert (await journal.read_calls(DELIVER, 1)).waiting == {Lane.LIVE, Lane.BACKFILL}
+    assert (a.event_id, b.event_id) == tuple(c.event_id for c in (await journal.read_calls(DELIVER, 3)).calls)
+
+
+async def test_a_batch_that_is_cut_for_its_size_tells_that_more_waits(journal: Journal) -> None:
+    body = b"x" * 3_000_000
+    for number in range(4):
+        await journal.append(event(str(number), body=body))
+    await journal.open_stage("render:shop", "beginning")
+    batch = await journal.read_events(RENDER, 100)
+
+    assert (len(batch.events), batch.waiting) == (3, {Lane.LIVE})
+
+
 async def test_a_stage_that_was_never_opened_cannot_be_read(journal: Journal) -> None:
     with pytest.raises(LookupError, match="render:shop"):
         await journal.read_events(RENDER, 10)
@@ -273,6 +319,20 @@ async def test_the_same_id_twice_in_one_batch_counts_once(line: Line) -> None:
     await line.deliver_all()
 
     assert await kinds(line.journal, first) == ["delivered", "delivered", "duplicate", "duplicate"]
+
+
+async def test_calls_come_with_what_was_delivered_before(line: Line) -> None:
+    (first,) = await line.run(event("a"))
+    other = Line(line.journal, deliver=Stage("deliver:ometria", Lane.LIVE, 0))
+    await other.open()
+    await line.append(event("a", replay_of=first))
+    await line.append(event("b"))
+    await line.render_all()
+
+    batch = await line.journal.read_calls(DELIVER, 10)
+    assert ([c.message_id for c in batch.calls], batch.delivered) == (["ma", "mb"], {"ma"})
+    batch = await line.journal.read_calls(other.deliver, 10)
+    assert ([c.message_id for c in batch.calls], batch.delivered) == (["ma", "ma", "mb"], set())
 
 
 async def test_destinations_are_told_apart(line: Line) -> None:

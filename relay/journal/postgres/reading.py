@@ -28,55 +28,80 @@ CALL_COLUMNS = (
 
 
 def _batch(table: str, columns: str, large: str, line: str, joined: str) -> str:
-    """SQL for a row each: the position, whether something waits beyond the horizon, and the columns.
+    """SQL for a row each: the position, the lanes in which something waits, and the columns.
 
-    There is a row without columns when nothing can be read. ``line`` are the first columns of the index by
-    stage. They are compared and sorted by as rows, since only that index has such an order: the planner would
-    take the primary key else, and walk through all that waits for others.
+    Of the stage's own lane it is told whether something waits beyond the horizon. There is a row without
+    columns when nothing can be read. ``line`` are the first columns of the index by stage. They are
+    compared and sorted by as rows, since only that index has such an order: the planner would take the
+    primary key else, and walk through all that waits for others.
     """
-    values = ", ".join(f"%({column})s" for column in line.split(", "))
 
-    def behind(what: str, position: str, upto: str, limit: str) -> str:
+    def behind(what: str, lane: str, position: str, upto: str, limit: str) -> str:
+        values = ", ".join(lane if column == "lane" else f"%({column})s" for column in line.split(", "))
         return f"""
             select {what} from {table}
             where ({line}, id) > ({values}, {position}) and ({line}, id) <= ({values}, {upto})
             order by {line}, id limit {limit}
         """  # noqa: S608
 
+    seen = "greatest(r.position, case when r.lane = %(lane)s then %(bound)s else 0 end)"
     return f"""
-        select r.position,
-            batch.id is null and ({behind("id", "greatest(r.position, %(bound)s)", str(LAST_ID), "1")}) is not null,
-            batch.*
-        from cursors r left join lateral (
+        with lines as materialized (
+            select r.lane, r.position, ({behind("id", "r.lane", seen, str(LAST_ID), "1")}) is not null as waits
+            from cursors r where r.stage = %(stage)s and r.partition = %(partition)s
+        )
+        select r.position, (select string_agg(lane, ' ') from lines where waits), batch.*
+        from lines r left join lateral (
             select {columns} from (
                 select *, sum(octet_length({large})) over (order by id) - octet_length({large}) as before
-                from ({behind("*", "r.position", "%(bound)s", "%(limit)s")}) waiting
+                from ({behind("*", "%(lane)s", "r.position", "%(bound)s", "%(limit)s")}) waiting
             ) {joined}
             where before < {BATCH_BYTES}
         ) batch on true
-        where r.stage = %(stage)s and r.lane = %(lane)s and r.partition = %(partition)s
+        where r.lane = %(lane)s
     """  # noqa: S608  only constants of this file
 
 
 READ_EVENTS = _batch("events", EVENT_COLUMNS, "body", "source, lane, partition", "e")
-READ_CALLS = _batch("calls", CALL_COLUMNS, "text", "lane, partition", "c left join events e on e.id = c.event_id")
+_DELIVERED = "exists (select 1 from delivered d where d.destination = %(source)s and d.message_id = c.message_id)"
+READ_CALLS = _batch(
+    "calls",
+    f"{CALL_COLUMNS}, {_DELIVERED}",
+    "text",
+    "lane, partition",
+    "c left join events e on e.id = c.event_id",
+)
 DELIVERED = "select message_id from delivered where destination = %s and message_id = any(%s::text[])"
 
 
 async def read_events(pool: Pool, bounds: Bounds, stage: Stage, limit: int) -> tuple[EventBatch, bool]:
     """The batch; and when it is empty, whether events wait that may not be read yet."""
-    position, hidden, found = await _read(pool, READ_EVENTS, bounds.events, stage, limit)
-    return EventBatch(position, [to_event(row) for row in found]), hidden
+    position, waiting, found = await _read(pool, READ_EVENTS, bounds.events, stage, limit)
+    events = [to_event(row) for row in found]
+    hidden = not events and stage.lane in waiting
+    if _may_be_cut([event.body for event in events], limit):
+        waiting.add(stage.lane)
+    return EventBatch(position, events, waiting), hidden
 
 
 async def read_calls(pool: Pool, bounds: Bounds, stage: Stage, limit: int) -> tuple[CallBatch, bool]:
-    position, hidden, found = await _read(pool, READ_CALLS, bounds.calls, stage, limit)
-    return CallBatch(position, [to_call(row) for row in found]), hidden
+    position, waiting, found = await _read(pool, READ_CALLS, bounds.calls, stage, limit)
+    calls = [to_call(row[:-1]) for row in found]
+    delivered = {call.message_id for call, row in zip(calls, found, strict=True) if row[-1]}
+    hidden = not calls and stage.lane in waiting
+    if _may_be_cut([call.text for call in calls], limit):
+        waiting.add(stage.lane)
+    return CallBatch(position, calls, waiting, delivered), hidden
+
+
+def _may_be_cut(large: Sequence[bytes | str], limit: int) -> bool:
+    """A character has up to four bytes."""
+    return len(large) == limit or 4 * sum(map(len, large)) >= BATCH_BYTES
 
 
 async def _read(
     pool: Pool, statement: str, bound: int, stage: Stage, limit: int
-) -> tuple[int, bool, list[tuple[Any, ...]]]:
+) -> tuple[int, set[Lane], list[tuple[Any, ...]]]:
     names = {
         "stage": stage.name,
         "source": stage.name.partition(":")[2],
@@ -88,10 +113,9 @@ async def _read(
     found = await pool.rows(statement, names)
     if not found:
         raise LookupError(f"the stage {stage.name} was never opened")
-    position, hidden, first_id, *_ = found[0]
-    if first_id is None:
-        return position, hidden, []
-    return position, False, sorted((row[2:] for row in found), key=_id)
+    position, waiting, first_id, *_ = found[0]
+    lanes = {Lane(lane) for lane in (waiting or "").split()}
+    return position, lanes, [] if first_id is None else sorted((row[2:] for row in found), key=_id)
 
 
 def _id(row: Sequence[Any]) -> int:
