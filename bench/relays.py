@@ -50,6 +50,7 @@ def relay(
     receiver: Receiver | None = None,
     destinations: Sequence[str] = ("one",),
     more: Mapping[str, str] = NOTHING_MORE,
+    arguments: Sequence[str] = (),
 ) -> Iterator[Program]:
     """A relay with a Segment destination for each name, on the journal of ``folder`` unless ``more`` names one."""
     port = free_port()
@@ -75,7 +76,7 @@ def relay(
                 "START": "beginning",
             }.items()
         }
-    with program(python("relay", "serve"), port, "/readyz", environment) as running:
+    with program(python("relay", "serve", *arguments), port, "/readyz", environment) as running:
         yield running
 
 

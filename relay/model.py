@@ -1,11 +1,14 @@
-"""The nouns of the relay, all frozen. Times are Unix milliseconds, UTC (``…_ms``)."""
+"""The nouns of the relay, all frozen. Times are Unix milliseconds, UTC (``…_ms``).
+
+Those that are made for every event are named tuples, which take a quarter of the time to make.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, NewType, TypeAlias
+from typing import Any, Literal, NamedTuple, NewType, TypeAlias
 
 EventId = NewType("EventId", int)
 CallId = NewType("CallId", int)
@@ -47,8 +50,7 @@ class VerdictKind(StrEnum):
 # --- intake ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(NamedTuple):
     """One HTTP request as it came. Header names are lower case; the body is already un-gzipped.
 
     ``client`` is the IP address that sent it, as far as trusted proxies tell; empty when it is not known.
@@ -59,8 +61,7 @@ class Webhook:
     client: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """What a source read from a genuine webhook. Nothing in it holds a secret.
 
     ``entity`` is what must stay in order, ``order:<id>`` or ``customer:<id>``.
@@ -75,8 +76,7 @@ class Received:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event about to be appended. ``headers`` is a JSON object as text."""
 
     lane: Lane
@@ -94,8 +94,7 @@ class NewEvent:
     """See `Event`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A stored webhook."""
 
     id: EventId
@@ -116,8 +115,7 @@ class Event:
     """How a replay or backfill is to be worked, as JSON (`relay.pipeline.handling`); empty: as usual."""
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """Answer to an append: the new id, or the id the same delivery got before."""
 
     event_id: EventId
@@ -196,8 +194,7 @@ def subject(kind: SubjectKind, value: str) -> str:
 # --- stages ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """One line of work with one cursor.
 
     ``name`` is ``render:<source>`` (reads events) or ``deliver:<destination>`` (reads calls), so
@@ -217,8 +214,7 @@ def deliver_stage(destination: str) -> str:
     return f"deliver:{destination}"
 
 
-@dataclass(frozen=True, slots=True)
-class NewCall:
+class NewCall(NamedTuple):
     """A rendered call about to be appended.
 
     ``text`` is the call as compact JSON. Each destination derives a ``messageId`` of its own from
@@ -233,8 +229,7 @@ class NewCall:
     template_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     id: CallId
     event_id: EventId
     tracked_event: str
@@ -250,8 +245,7 @@ class Call:
     """Of the event behind it. A call without text that was not forgotten has outlived its text."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventBatch:
+class EventBatch(NamedTuple):
     """Events behind a cursor, oldest first; ``position`` is where the cursor stood.
 
     ``waiting`` are the lanes of the partition in which something may wait behind these.
@@ -262,8 +256,7 @@ class EventBatch:
     waiting: Set[Lane]
 
 
-@dataclass(frozen=True, slots=True)
-class CallBatch:
+class CallBatch(NamedTuple):
     """Calls behind a cursor, oldest first; ``position`` is where the cursor stood.
 
     ``waiting`` are the lanes of the partition in which something may wait behind these; ``delivered``
@@ -276,8 +269,7 @@ class CallBatch:
     delivered: Set[str]
 
 
-@dataclass(frozen=True, slots=True)
-class NewOutcome:
+class NewOutcome(NamedTuple):
     """``destination`` is empty when the end came before any (ignored, skipped, dead in rendering)."""
 
     event_id: EventId

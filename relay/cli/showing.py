@@ -7,7 +7,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -208,10 +208,14 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
 
 def as_json(value: EventSummary | Quarantined | Timeline | Call | Audit) -> dict[str, Any]:
     """Plain JSON: bytes as text, times in ISO 8601 beside the milliseconds."""
-    return _plain(asdict(value))  # type: ignore[no-any-return]
+    return _plain(value)  # type: ignore[no-any-return]
 
 
 def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    elif hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, dict):
         plain = {name: _plain(inner) for name, inner in value.items()}
         plain |= {name[:-3]: moment(at_ms) for name, at_ms in value.items() if name.endswith("_at_ms")}

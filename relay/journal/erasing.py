@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from relay.model import EventId, NewCall, NewOutcome, OutcomeKind
 
@@ -36,5 +35,5 @@ def of_rendering(
 def without_details(outcome: NewOutcome) -> NewOutcome:
     """How a forgotten one ended; a dead letter is none any more."""
     if outcome.kind is OutcomeKind.DEAD:
-        return replace(outcome, kind=OutcomeKind.SKIPPED, code="forgotten", detail="")
-    return replace(outcome, detail="")
+        return outcome._replace(kind=OutcomeKind.SKIPPED, code="forgotten", detail="")
+    return outcome._replace(detail="")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
 from typing import Any, TypeAlias
@@ -109,8 +109,8 @@ class Maker:
         webhook = Webhook({**webhook.headers, **self.headers}, webhook.body)
         received = self.source.receive(webhook, now_ms=now_ms)
         event = new_event(self.name, received, received_at_ms=now_ms, partitions=self.partitions)
-        return replace(
-            event, lane=Lane.BACKFILL, delivery_key=self._key(received.topic, document), options=self.handling.text()
+        return event._replace(
+            lane=Lane.BACKFILL, delivery_key=self._key(received.topic, document), options=self.handling.text()
         )
 
     def _key(self, topic: str, document: JsonObject) -> str:

@@ -10,7 +10,6 @@ import asyncio
 import pickle
 import struct
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any, BinaryIO
 
 from relay.model import Call, Event, NewCall, NewOutcome
@@ -18,10 +17,6 @@ from relay.pipeline.mapping import Ended, MappedCall, MapTask
 from relay.pipeline.render import Rendered, Task, Warned
 
 _LENGTH = struct.Struct(">Q")
-_EVENT = attrgetter(*Event.__slots__)
-_CALL = attrgetter(*NewCall.__slots__)
-_STORED_CALL = attrgetter(*Call.__slots__)
-_OUTCOME = attrgetter(*NewOutcome.__slots__)
 
 
 def packed(message: Any) -> bytes:
@@ -48,7 +43,7 @@ def read_blocking(stream: BinaryIO) -> Any:
 
 
 def tasks_sent(tasks: Sequence[Task]) -> list[Any]:
-    return [(_EVENT(task.event), task.fetched, task.missing) for task in tasks]
+    return [(tuple(task.event), task.fetched, task.missing) for task in tasks]
 
 
 def tasks_got(sent: Sequence[Any]) -> list[Task]:
@@ -57,7 +52,7 @@ def tasks_got(sent: Sequence[Any]) -> list[Task]:
 
 def rendered_sent(rendered: Sequence[Rendered]) -> list[Any]:
     return [
-        ([*map(_CALL, made.calls)], [*map(_OUTCOME, made.outcomes)], [*made.keys], [*map(tuple, made.warnings)])
+        ([*map(tuple, made.calls)], [*map(tuple, made.outcomes)], [*made.keys], [*map(tuple, made.warnings)])
         for made in rendered
     ]
 
@@ -75,9 +70,7 @@ def rendered_got(sent: Sequence[Any]) -> list[Rendered]:
 
 
 def map_tasks_sent(tasks: Sequence[MapTask]) -> list[Any]:
-    return [
-        (_STORED_CALL(task.call), task.event and _EVENT(task.event), task.fetched, [*task.earlier]) for task in tasks
-    ]
+    return [(tuple(task.call), task.event and tuple(task.event), task.fetched, [*task.earlier]) for task in tasks]
 
 
 def map_tasks_got(sent: Sequence[Any]) -> list[MapTask]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 
 import orjson
@@ -82,4 +82,4 @@ def handled(call: NewCall, handling: Handling) -> NewCall:
     said.pop("messageId", None)  # the caller's, with which a destination would know it again
     said["context"] = {**said.get("context", {}), "relay": {"forced": True, "messageId": call.message_id}}
     forced_id = sha256(f"forced\n{call.event_id}\n{call.message_id}".encode()).hexdigest()[:32]
-    return replace(call, message_id=forced_id, text=orjson.dumps(said).decode())
+    return call._replace(message_id=forced_id, text=orjson.dumps(said).decode())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
@@ -79,7 +79,7 @@ class Refusals:
         self._last_sent_ms = self._now_ms()
         for item in items:
             # Its text would fill the memory, and outlive the call's own erasure.
-            sent = Sent(replace(item.call, text=""), receipt, self._last_sent_ms)
+            sent = Sent(item.call._replace(text=""), receipt, self._last_sent_ms)
             for record in item.records:
                 before = self._sent.pop(record.name, [])
                 self._sent[record.name] = [*before[-9:], sent]

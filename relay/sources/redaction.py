@@ -93,7 +93,7 @@ def _blank_members(body: bytes, secrets: Sequence[Secret]) -> tuple[bytes, bool]
     odd = (
         names != blanked
         or any(secret.core in kept for secret in secrets)
-        or (b"\\u00" in kept and _DISGUISE.search(kept) is not None)
+        or (b"\\" in kept and b"\\u00" in kept and _DISGUISE.search(kept) is not None)
     )
     return kept, odd
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from relay.sources.contract import Refused
 
@@ -15,18 +16,23 @@ class BodyTooLarge(Exception):
     """The body is over the limit, as sent or after decompression."""
 
 
-async def read(request: Request, max_bytes: int) -> bytes:
+async def read(receive: Receive, content_length: str, max_bytes: int) -> bytes:
     """The body as sent. Raises `BodyTooLarge` as soon as that is known, and `ClientDisconnect`."""
-    announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced[:20]) > max_bytes:
+    if content_length.isascii() and content_length.isdigit() and int(content_length[:20]) > max_bytes:
         raise BodyTooLarge
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
         size += len(chunk)
         if size > max_bytes:
             raise BodyTooLarge
         chunks.append(chunk)
+        more = message.get("more_body", False)
     return b"".join(chunks)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -42,6 +43,7 @@ class Metrics:
         self._webhooks = Counter(
             "relay_webhooks", "Webhooks by source and result.", ["source", "result"], registry=self.registry
         )
+        self._webhooks_of = cache(self._webhooks.labels)
         self._outcomes = Counter(
             "relay_outcomes",
             "Ends of events (by source) and calls (by destination).",
@@ -113,7 +115,7 @@ class Metrics:
         )
 
     def webhook(self, source: str, result: str) -> None:
-        self._webhooks.labels(source, result).inc()
+        self._webhooks_of(source, result).inc()
 
     def ended(self, source_or_destination: str, kind: OutcomeKind, code: str, count: int) -> None:
         self._outcomes.labels(source_or_destination, kind.value, code).inc(count)

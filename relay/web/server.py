@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from relay.codes import RelayError
+from relay.web.protocol import Protocol
 
 BACKLOG = 2048
 
@@ -47,6 +48,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                http=Protocol,
                 ws="none",
                 lifespan="off",
                 timeout_graceful_shutdown=max(1, int(shutdown_s)),

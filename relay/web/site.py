@@ -42,7 +42,7 @@ class Site:
             await unavailable("worker_only")(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(WEBHOOKS):
             source = scope["path"].removeprefix(WEBHOOKS)
-            response = await self._webhooks.post(source, Request(scope, receive))
+            response = await self._webhooks.post(source, scope, receive)
             await response(scope, receive, send)
         elif scope["type"] == "http" and scope["path"].startswith(TRACKING):
             response = await self._tracking.answer(scope["path"].removeprefix(TRACKING), Request(scope, receive))

@@ -99,7 +99,7 @@ class TrackingApi:
 
     async def _take(self, endpoint: str, request: Request) -> Response:
         headers = dict(request.headers)
-        body = await bodies.read(request, self._max_body_bytes)
+        body = await bodies.read(request.receive, headers.get("content-length", ""), self._max_body_bytes)
         authorization = headers.get("authorization", "")
         try:
             body = bodies.decoded(body, headers.get("content-encoding", ""), self._max_body_bytes)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope
 
 from relay import logs
 from relay.codes import CODES
 from relay.journal.protocol import JournalUnavailable
-from relay.model import Webhook
+from relay.model import Appended, Webhook
 from relay.pipeline.intake import Intake
 from relay.pipeline.wakeups import Wakeups
 from relay.sources.contract import Refused
@@ -44,14 +45,14 @@ class Webhooks:
         self._max_body_bytes = max_body_bytes
         self._log = logs.get("intake")
 
-    async def post(self, source: str, request: Request) -> Response:
+    async def post(self, source: str, scope: Scope, receive: Receive) -> Response:
         """The answer to a webhook for the source of this name."""
         if not self._intake.knows(source):
             return refusal(404, "unknown_source")
         if self._wakeups.closing:
             return unavailable("stopping")
         try:
-            return await self._take(source, request)
+            return await self._take(source, scope, receive)
         except bodies.BodyTooLarge:
             self._log.warning("webhook_refused", source=source, code="body_too_large")
             return refusal(413, "body_too_large")
@@ -83,10 +84,10 @@ class Webhooks:
             answer.headers["WebHook-Allowed-Rate"] = "*"
         return answer
 
-    async def _take(self, source: str, request: Request) -> Response:
-        raw = await bodies.read(request, self._max_body_bytes)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
-        client = self._clients.address(request.scope.get("client"), headers.get("x-forwarded-for", ""))
+    async def _take(self, source: str, scope: Scope, receive: Receive) -> Response:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        raw = await bodies.read(receive, headers.get("content-length", ""), self._max_body_bytes)
+        client = self._clients.address(scope.get("client"), headers.get("x-forwarded-for", ""))
         encoding = headers.get("content-encoding", "")
         if encoding:
             try:
@@ -102,8 +103,18 @@ class Webhooks:
             raise
         if appended is None:
             return JSONResponse({"status": "ping"})
-        status = "duplicate" if appended.duplicate else "accepted"
-        return Response(f'{{"status":"{status}","event":"{appended.event_id}"}}', media_type="application/json")
+        return Stored(appended)
+
+
+class Stored(Response):
+    """The answer to a webhook that is stored; made by itself, since Starlette's way costs several times as much."""
+
+    def __init__(self, appended: Appended) -> None:
+        self.status_code = 200
+        self.background = None
+        status = b"duplicate" if appended.duplicate else b"accepted"
+        self.body = b'{"status":"%s","event":"%d"}' % (status, appended.event_id)
+        self.raw_headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", b"application/json")]
 
 
 def refusal(status: int, code: str) -> Response:

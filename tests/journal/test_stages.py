@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -36,11 +35,11 @@ async def test_a_stage_reads_its_own_source_lane_and_partition(journal: Journal)
     await journal.open_stage("render:shop", "beginning")
 
     assert [e.id for e in (await journal.read_events(RENDER, 10)).events] == [mine.event_id]
-    assert [e.delivery_key for e in (await journal.read_events(replace(RENDER, partition=1), 10)).events] == ["c"]
-    assert [e.delivery_key for e in (await journal.read_events(replace(RENDER, lane=Lane.BACKFILL), 10)).events] == [
+    assert [e.delivery_key for e in (await journal.read_events(RENDER._replace(partition=1), 10)).events] == ["c"]
+    assert [e.delivery_key for e in (await journal.read_events(RENDER._replace(lane=Lane.BACKFILL), 10)).events] == [
         "d"
     ]
-    assert (await journal.read_events(replace(RENDER, lane=Lane.REPLAY), 10)).events == []
+    assert (await journal.read_events(RENDER._replace(lane=Lane.REPLAY), 10)).events == []
 
 
 async def test_reading_is_oldest_first_and_at_most_the_limit(line: Line) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,7 +88,7 @@ async def test_the_operating_system_ends_what_the_engine_cannot(tmp_path: Path) 
     process = RenderProcess(Hello(options(tmp_path, TEMPLATES__TIMEOUT_MS="30"), snapshot(GOOD)))
     lines = b",".join(b'{"a": %d}' % n for n in range(1_000_000))
     huge = PAID.rstrip().removesuffix(b"}") + b', "more": [' + lines + b"]}"
-    batch = [task(1), task(2), Task(replace(task(3).event, body=huge), {}), task(4), task(5)]
+    batch = [task(1), task(2), Task(task(3).event._replace(body=huge), {}), task(4), task(5)]
 
     rendered: list[Rendered] = []
     while len(rendered) < len(batch):

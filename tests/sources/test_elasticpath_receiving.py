@@ -4,7 +4,6 @@ import base64
 import gzip
 import hashlib
 import json
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -475,7 +474,7 @@ def test_the_presented_secret_is_that_of_the_header_else_of_composers_body() -> 
 def test_an_order_is_about_itself_its_customer_and_the_customers_address() -> None:
     source = elasticpath()
     received = source.receive(webhook(PAID), now_ms=0)
-    stored = replace(event(received.body), entity=received.entity)
+    stored = event(received.body)._replace(entity=received.entity)
 
     assert set(source.subjects(stored, source.documents(stored, {}))) == {
         f"order:{ORDER_ID}",

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -285,7 +284,7 @@ def test_other_topics_ask_for_nothing() -> None:
 def test_what_a_request_names_is_what_the_events_are_about() -> None:
     source = shopify()
     received = source.receive(webhook(), now_ms=NOW_MS)
-    stored = replace(event(received.body), entity=received.entity)
+    stored = event(received.body)._replace(entity=received.entity)
     documents = source.documents(stored, {})
     about = source.subjects(stored, documents)
     for topic, body in (("customers/redact", REDACT), ("shop/redact", SHOP_ONLY)):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import html
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -275,7 +274,7 @@ def test_an_event_is_found_by_ids_numbers_and_addresses() -> None:
 
 
 def test_an_order_is_about_itself_its_customer_and_the_address() -> None:
-    stored = replace(event(ORDER), entity=f"order:{ORDER_ID}")
+    stored = event(ORDER)._replace(entity=f"order:{ORDER_ID}")
     documents = shop().documents(stored, {})
     about = shop().subjects(stored, documents)
     assert set(about) == {f"order:{ORDER_ID}", f"customer:{CUSTOMER_ID}", "email:ines.faro@shop.example"}

@@ -7,7 +7,6 @@ holds back the horizon is held from there to the commit, which is on its way alr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 from relay.journal.erasing import of_rendering
@@ -152,7 +151,7 @@ async def _claim(connection: Connection, outcomes: Sequence[NewOutcome]) -> Sequ
     asked = in_columns([(o.destination, o.message_id, o.call_id) for o in delivered], Texts, Texts, Bigints)
     claimed = {call_id for (call_id,) in await rows(connection, DELIVERED, asked)}
     return [
-        replace(o, kind=OutcomeKind.DUPLICATE, code="already_delivered")
+        o._replace(kind=OutcomeKind.DUPLICATE, code="already_delivered")
         if o.kind is OutcomeKind.DELIVERED and o.call_id not in claimed
         else o
         for o in outcomes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 from relay.journal.protocol import CursorMoved
@@ -107,7 +106,7 @@ def _claim(database: sqlite3.Connection, outcomes: Sequence[NewOutcome]) -> Sequ
     owners = look_up(database, _DELIVERED_BY, [(o.destination, o.message_id) for o in delivered])
     taken = {o.call_id for o, owner in zip(delivered, owners, strict=True) if owner != o.call_id}
     return [
-        replace(o, kind=OutcomeKind.DUPLICATE, code="already_delivered")
+        o._replace(kind=OutcomeKind.DUPLICATE, code="already_delivered")
         if o.kind is OutcomeKind.DELIVERED and o.call_id in taken
         else o
         for o in outcomes
