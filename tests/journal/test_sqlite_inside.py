@@ -7,7 +7,6 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -281,8 +280,8 @@ def test_what_the_stages_read_with_is_compiled_once(database: sqlite3.Connection
 
     def read() -> None:
         for lane in Lane:
-            reading.read_events(database, replace(RENDER, lane=lane), 10)
-            reading.read_calls(database, replace(DELIVER, lane=lane), 10)
+            reading.read_events(database, RENDER._replace(lane=lane), 10)
+            reading.read_calls(database, DELIVER._replace(lane=lane), 10)
 
     database.set_authorizer(count)
     read()

@@ -77,12 +77,12 @@ async def test_a_batch_tells_in_which_lanes_more_waits(journal: Journal) -> None
     assert (await journal.read_events(RENDER, 3)).waiting == set()
     assert (await journal.read_calls(DELIVER, 1)).waiting == set()
     await journal.append_many([event("c", lane=Lane.BACKFILL)])
-    assert (await journal.read_events(replace(RENDER, lane=Lane.REPLAY), 3)).waiting == {Lane.LIVE, Lane.BACKFILL}
+    assert (await journal.read_events(RENDER._replace(lane=Lane.REPLAY), 3)).waiting == {Lane.LIVE, Lane.BACKFILL}
     assert await settle(RENDER, 10) == {Lane.BACKFILL}
     assert (await journal.read_events(RENDER, 10)).waiting == {Lane.BACKFILL}
     assert (await journal.read_calls(DELIVER, 10)).waiting == set()
-    assert await settle(replace(RENDER, lane=Lane.BACKFILL), 10) == set()
-    calls = await journal.read_calls(replace(DELIVER, lane=Lane.BACKFILL), 10)
+    assert await settle(RENDER._replace(lane=Lane.BACKFILL), 10) == set()
+    calls = await journal.read_calls(DELIVER._replace(lane=Lane.BACKFILL), 10)
     assert (len(calls.calls), calls.waiting) == (1, {Lane.LIVE})
     assert (await journal.read_calls(DELIVER, 1)).waiting == {Lane.LIVE, Lane.BACKFILL}
     assert (a.event_id, b.event_id) == tuple(c.event_id for c in (await journal.read_calls(DELIVER, 3)).calls)
