@@ -316,9 +316,9 @@ def main() -> None:
                 # The kernel ends the process (SIGPROF) when one task takes too much CPU time.
                 signal.setitimer(signal.ITIMER_PROF, cpu_s)
                 done.append(job.work(name, task, now_ms))
-                signal.setitimer(signal.ITIMER_PROF, 0)
                 if time.monotonic() > ends_s:
                     break
+            signal.setitimer(signal.ITIMER_PROF, 0)
             answer = frames.packed(job.sent(done))
             PROGRESS.pack_into(progress, 0, IDLE)
             answers.write(answer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from relay.model import Event, JsonObject, NewCall, NewOutcome, OutcomeKind
@@ -12,6 +11,7 @@ from relay.pipeline.render import Rendered, Task, Warned, ended
 from relay.sources.contract import Source
 from relay.templates.diagnostics import TemplateFailure
 from relay.templates.engine import Engine
+from relay.templates.helpers.instants import iso_milliseconds
 from relay.templates.library import Snapshot, Template
 from relay.templates.rendering import RenderResult, render_calls
 
@@ -157,17 +157,11 @@ def bindings(event: Event, settings: Mapping[str, Any]) -> dict[str, Any]:
             "source": event.source,
             "topic": event.topic,
             "id": event.delivery_key,
-            "occurredAt": None if event.occurred_at_ms is None else iso(event.occurred_at_ms),
-            "receivedAt": iso(event.received_at_ms),
+            "occurredAt": None if event.occurred_at_ms is None else iso_milliseconds(event.occurred_at_ms),
+            "receivedAt": iso_milliseconds(event.received_at_ms),
         },
         "settings": dict(settings),
     }
-
-
-def iso(at_ms: int) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
 
 
 def _without_calls(

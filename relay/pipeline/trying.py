@@ -14,8 +14,8 @@ from relay.destinations.packing import requests
 from relay.model import Call, CallId, EventId, JsonObject
 from relay.pipeline.call_mapping import CallMapper
 from relay.pipeline.mapping import MapTask
-from relay.pipeline.rendering import iso
 from relay.pipeline.sending import Door
+from relay.templates.helpers.instants import iso_milliseconds
 
 MARK = "relay-test"
 
@@ -61,7 +61,7 @@ async def send_test_record(
 
 def _calls(now_ms: int) -> Iterator[Call]:
     """A customer, else an order worth nothing; both say what they are."""
-    person = {"userId": MARK, "context": {"relay": {"test": True}}, "timestamp": iso(now_ms)}
+    person = {"userId": MARK, "context": {"relay": {"test": True}}, "timestamp": iso_milliseconds(now_ms)}
     traits: JsonObject = {"email": f"{MARK}@example.com", "firstName": "Relay", "lastName": "Test"}
     order: JsonObject = {"order_id": f"{MARK}-{now_ms}", "total": 0, "revenue": 0, "currency": "EUR", "products": []}
     yield _call("customer_updated", {"type": "identify", **person, "traits": traits}, now_ms)

@@ -18,6 +18,7 @@ TYPES = frozenset({"identify", "track", "page", "screen", "group", "alias"})
 MESSAGE_ID_BYTES = 64
 """Room in a call for the `messageId` that each destination adds."""
 
+_IDENTITIES = ("userId", "anonymousId")
 _OBJECTS = ("properties", "traits", "context", "integrations")
 _TEXTS = {
     "group": ("groupId",),
@@ -55,13 +56,17 @@ def check_shape(call: JsonObject) -> Finding | None:
 
 
 def _identity(call: JsonObject) -> Finding | None:
-    given = [(name, call[name]) for name in ("userId", "anonymousId") if name in call]
-    for name, value in given:
+    for name in _IDENTITIES:
+        if name not in call:
+            continue
+        value = call[name]
         if not isinstance(value, str):
             return Finding("guard_identity", f"`{name}` is {kind_of(value)}, not text")
         if not value.strip():
             return Finding("guard_identity", f"`{name}` is empty")
-    return None if given else Finding("guard_identity", "neither `userId` nor `anonymousId` is given")
+    if call.keys().isdisjoint(_IDENTITIES):
+        return Finding("guard_identity", "neither `userId` nor `anonymousId` is given")
+    return None
 
 
 def _event(call: JsonObject) -> Finding | None:

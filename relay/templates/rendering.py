@@ -131,13 +131,11 @@ def _ready(
     key = default_key if own_key is None else own_key
     if not isinstance(key, str) or not key.strip():
         return Finding("guard_text", "`messageId` is empty or not text")
-    call.setdefault("timestamp", timestamp)
-    context = call.setdefault("context", {})
-    if isinstance(context, dict):
-        context.setdefault("library", {"name": library[0], "version": library[1]})
     refused = check_shape(call)
     if refused:
         return refused
+    call.setdefault("timestamp", timestamp)
+    call.setdefault("context", {}).setdefault("library", {"name": library[0], "version": library[1]})
     kept = {"messageId": key} if keep_message_id and own_key is not None else {}
     try:
         text = orjson.dumps({**kept, **call})
