@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from relay.model import JsonObject
 from relay.templates.engine import Engine
 from relay.templates.rendering import message_id
 from relay.templates.template import Template
@@ -19,9 +20,11 @@ class Remembering:
         self._engine = engine
         self._results: list[str | None] = []
 
-    def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
+    def render(
+        self, template: Template, document: JsonObject | str, bindings: Mapping[str, Any], *, now_ms: int
+    ) -> str | None:
         self._results.append(None)
-        result = self._engine.render(template, document_json, bindings, now_ms=now_ms)
+        result = self._engine.render(template, document, bindings, now_ms=now_ms)
         self._results[-1] = result
         return result
 

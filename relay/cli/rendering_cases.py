@@ -13,7 +13,7 @@ from relay.cases.finding import Found, find
 from relay.cases.keys import Remembering
 from relay.cases.mapping_case import Mapped, MappingCase, Maps, text_of_call
 from relay.cases.running import Rendering, Renders
-from relay.model import Event, OutcomeKind
+from relay.model import Event, JsonObject, OutcomeKind
 from relay.pipeline.call_mapping import map_call
 from relay.pipeline.mapping import Ended, MappedCall
 from relay.pipeline.render import Task
@@ -96,11 +96,13 @@ class _Disagreements:
         self._engine = engine
         self._found: list[str] = []
 
-    def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
-        found = differences(template, document_json, bindings, now_ms)
+    def render(
+        self, template: Template, document: JsonObject | str, bindings: Mapping[str, Any], *, now_ms: int
+    ) -> str | None:
+        found = differences(template, document, bindings, now_ms)
         if found is not None:
             self._found.append(found.log_line())
-        return self._engine.render(template, document_json, bindings, now_ms=now_ms)
+        return self._engine.render(template, document, bindings, now_ms=now_ms)
 
     def taken(self) -> Sequence[str]:
         """What was found since it was asked last."""

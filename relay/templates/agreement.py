@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from relay.model import Json
-from relay.templates.contract import Engine, EngineLimits
+from relay.model import Json, JsonObject
+from relay.templates.contract import Engine, EngineLimits, text_of
 from relay.templates.diagnostics import Diagnostic, TemplateFailure
 from relay.templates.engine import FastEngine
 from relay.templates.explaining import place_of_key
@@ -20,11 +20,14 @@ _LIMITS = EngineLimits(timeout_ms=5_000)
 _SLOW_LIMITS = EngineLimits(timeout_ms=10_000, max_depth=500)
 
 
-def differences(template: Template, document_json: str, bindings: Mapping[str, Any], now_ms: int) -> Diagnostic | None:
+def differences(
+    template: Template, document: JsonObject | str, bindings: Mapping[str, Any], now_ms: int
+) -> Diagnostic | None:
     """The first difference between the two engines' results, without values; None when they agree.
 
     Two failures agree unless each has a code of the language and they are two.
     """
+    document_json = text_of(document, template)  # of an object, nothing and null would look the same
     one = _outcome(FastEngine(_LIMITS), template, document_json, bindings, now_ms)
     other = _outcome(ReferenceEngine(_SLOW_LIMITS), template, document_json, bindings, now_ms)
     what, key = _compared(one, other)

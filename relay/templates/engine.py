@@ -14,7 +14,8 @@ from typing import Any
 
 import jsonatapy
 
-from relay.templates.contract import Engine, EngineLimits
+from relay.model import JsonObject
+from relay.templates.contract import Engine, EngineLimits, text_of
 from relay.templates.diagnostics import Diagnostic, TemplateFailure
 from relay.templates.explaining import explained, too_large
 from relay.templates.prelude import NOW_BINDING, prelude_for
@@ -40,12 +41,21 @@ class FastEngine:
 
     def __init__(self, limits: EngineLimits) -> None:
         self._limits = limits
+        self._bounds = {
+            "timeout": limits.timeout_ms,
+            "max_stack_depth": limits.max_depth,
+            "max_sequence_length": limits.max_sequence,
+        }
 
-    def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
+    def render(
+        self, template: Template, document: JsonObject | str, bindings: Mapping[str, Any], *, now_ms: int
+    ) -> str | None:
         """See `Engine.render`."""
         started_s = time.monotonic()
         try:
-            result = self._evaluated(template, document_json, {**bindings, NOW_BINDING: now_ms})
+            result = self._evaluated(template, _read_in(document, template), {**bindings, NOW_BINDING: now_ms})
+        except TemplateFailure:
+            raise
         except BaseException as error:
             if not isinstance(error, Exception) and not is_panic(error):
                 raise
@@ -55,6 +65,7 @@ class FastEngine:
             left_ms = self._limits.timeout_ms - int((time.monotonic() - started_s) * 1000)
             if diagnostic.code == "template_timeout" and self._limits.timeout_ms >= 10 * _LOOKING_FOR_A_LOOP_MS:
                 left_ms = _LOOKING_FOR_A_LOOP_MS
+            document_json = text_of(document, template)
             small = len(document_json) <= _LARGEST_EXPLAINED and len(template.text) <= _LONGEST_EXPLAINED
             if left_ms > 0 and small:
                 diagnostic = self._explained(diagnostic, template, document_json, bindings, now_ms, left_ms)
@@ -63,7 +74,9 @@ class FastEngine:
             self._check_size(result, template)
         return result
 
-    def _evaluated(self, template: Template, document_json: str, bindings: dict[str, Any]) -> str | None:
+    def _evaluated(
+        self, template: Template, document: jsonatapy.JsonataData | str, bindings: dict[str, Any]
+    ) -> str | None:
         """jsonatapy counts time on the wall, which passes also while a busy machine lets the template wait.
 
         Where that explains why it took too long, the order is not at fault and is rendered again.
@@ -72,21 +85,16 @@ class FastEngine:
         preempted = 0
         while True:
             try:
-                result: str | None = compiled(template.text, template.version).evaluate_json_or_none(
-                    document_json,
-                    bindings,
-                    timeout=self._limits.timeout_ms,
-                    max_stack_depth=self._limits.max_depth,
-                    max_sequence_length=self._limits.max_sequence,
-                )
+                expression = compiled(template.text, template.version)
+                if isinstance(document, str):
+                    return expression.evaluate_json_or_none(document, bindings, **self._bounds)
+                return expression.evaluate_data_to_json(document, bindings, **self._bounds)
             except Exception as error:
                 used_ms = (time.thread_time() - started_s) * 1000
                 too_long = _read(error, template.path).code == "template_timeout"
                 if not too_long or used_ms * 4 > self._limits.timeout_ms or preempted == _PREEMPTIONS_FORGIVEN:
                     raise
                 preempted += 1
-            else:
-                return result
 
     def _explained(
         self,
@@ -143,6 +151,17 @@ def compiled(text: str, version: str) -> jsonatapy.JsonataExpression:
             del cache[next(iter(cache))]
         cache[version] = expression
     return expression
+
+
+def _read_in(document: JsonObject | str, template: Template) -> jsonatapy.JsonataData | str:
+    """As the engine takes it: an object without the way over its text, which costs a tenth of a rendering."""
+    if isinstance(document, str):
+        return document
+    try:
+        return jsonatapy.JsonataData(document)
+    except (OverflowError, TypeError, UnicodeEncodeError):
+        # Such as a whole number of more than 64 bits, of which there is a text.
+        return text_of(document, template)
 
 
 def _forget(version: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from relay.templates.contract import Engine
+from relay.model import JsonObject
+from relay.templates.contract import Engine, text_of
 from relay.templates.diagnostics import Diagnostic
 from relay.templates.suspicions import suspicious_paths, suspicious_shape
 from relay.templates.template import Template
@@ -18,9 +19,11 @@ class Examined:
         self._engine = engine
         self._seen: list[tuple[Template, str, Mapping[str, Any], int, str | None]] = []
 
-    def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
-        result = self._engine.render(template, document_json, bindings, now_ms=now_ms)
-        self._seen.append((template, document_json, bindings, now_ms, result))
+    def render(
+        self, template: Template, document: JsonObject | str, bindings: Mapping[str, Any], *, now_ms: int
+    ) -> str | None:
+        result = self._engine.render(template, document, bindings, now_ms=now_ms)
+        self._seen.append((template, text_of(document, template), bindings, now_ms, result))
         return result
 
     def suspicions(self) -> list[tuple[str, Diagnostic]]:

@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from relay.templates.contract import EngineLimits
+from relay.model import JsonObject
+from relay.templates.contract import EngineLimits, text_of
 from relay.templates.diagnostics import TemplateFailure
 from relay.templates.examining import SyntaxProblem, parsed
 from relay.templates.explaining import Failed, explained, too_large
@@ -49,9 +50,11 @@ class ReferenceEngine:
         self._limits = limits or EngineLimits(timeout_ms=2_000, max_depth=500)
         self._compiled: dict[str, Any] = {}
 
-    def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
+    def render(
+        self, template: Template, document: JsonObject | str, bindings: Mapping[str, Any], *, now_ms: int
+    ) -> str | None:
         """See `Engine.render`."""
-        traced = self.trace(template, document_json, bindings, now_ms=now_ms)
+        traced = self.trace(template, text_of(document, template), bindings, now_ms=now_ms)
         if traced.failed is not None:
             raise TemplateFailure(explained(traced.failed, template))
         size = len((traced.result or "").encode())

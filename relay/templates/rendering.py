@@ -82,8 +82,7 @@ def render_calls(
     With ``keep_message_ids`` a `messageId` that the template gives stays in the text.
     """
     at_ms, timestamp = _time(occurred_at_ms, received_at_ms)
-    text = document if isinstance(document, str) else _written(document, template)
-    result = engine.render(template, text, bindings, now_ms=at_ms)
+    result = engine.render(template, document, bindings, now_ms=at_ms)
     calls: dict[str, str] = {}
     rejected: list[Rejected] = []
     warnings: list[Warned] = []
@@ -208,14 +207,6 @@ def without_dust(value: Json) -> Json:
     if isinstance(value, dict):
         return {name: without_dust(item) for name, item in value.items()}
     return value
-
-
-def _written(document: JsonObject, template: Template) -> str:
-    try:
-        return orjson.dumps(document).decode()
-    except (TypeError, orjson.JSONEncodeError):
-        what = "the document holds a value that JSON cannot carry"
-        raise TemplateFailure(Diagnostic("body_unreadable", str(template.path), what)) from None
 
 
 def _bad_result(code: str, what: str, template: Template, remedy: str) -> TemplateFailure:

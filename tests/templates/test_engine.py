@@ -3,9 +3,12 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import orjson
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from relay.codes import CODES
 from relay.templates import prelude
@@ -26,6 +29,24 @@ def test_undefined_null_and_values_are_told_apart() -> None:
     engine: Engine = ENGINE
     results = [engine.render(of_text(text), '{"n":null}', {}, now_ms=0) for text in ("nothing", "n", '{"a": nothing}')]
     assert results == [None, "null", "{}"]
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | finite | st.text(),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(), inside, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=4))
+@example({"beyond 63 bits": 2**63, "within": 2**63 - 1, "whole": 5.0, "zero": -0.0})
+@example({"nested": orjson.loads("[" * 240 + "]" * 240)})
+def test_an_object_is_read_as_its_text_is(document: dict[str, Any]) -> None:
+    text = orjson.dumps(document).decode()
+    for expression in ("$", "$.*", "$string($)", "$count($keys($))"):
+        of_object = ENGINE.render(of_text(expression), document, {}, now_ms=0)
+        assert of_object == (ENGINE.render(of_text(expression), text, {}, now_ms=0) or "null")
 
 
 def test_bindings_are_variables() -> None:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from relay.cases.finding import find
 from relay.cases.running import Rendering, check
-from relay.model import Event
+from relay.model import Event, JsonObject
 from relay.pipeline.render import Task
 from relay.renderer import build_renderer
 from relay.settings.options import RelayOptions, SourceOptions
+from relay.templates.contract import text_of
 from relay.templates.hints.spelling import near_name
 from relay.templates.library import Library, packaged_templates
 from relay.templates.suspicions import suspicious_paths, suspicious_shape
@@ -179,9 +180,11 @@ class Recording:
     def __init__(self) -> None:
         self.given: dict[Template, list[tuple[str, Mapping[str, Any], str | None]]] = {}
 
-    def render(self, template: Template, document_json: str, bindings: Mapping[str, Any], *, now_ms: int) -> str | None:
-        result = ENGINE.render(template, document_json, bindings, now_ms=now_ms)
-        self.given.setdefault(template, []).append((document_json, bindings, result))
+    def render(
+        self, template: Template, document: JsonObject | str, bindings: Mapping[str, Any], *, now_ms: int
+    ) -> str | None:
+        result = ENGINE.render(template, document, bindings, now_ms=now_ms)
+        self.given.setdefault(template, []).append((text_of(document, template), bindings, result))
         return result
 
 
