@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bench.scenario import RATE, Figures
-from bench.scenarios import BARE, NODE_RED, RELAY
+from bench.scenarios import BARE, INTAKE_ONLY, NODE_RED, RELAY
 
 Runs: TypeAlias = Mapping[str, Mapping[str, Sequence[Figures]]]
 """By scenario and contender, one a round."""
@@ -64,7 +64,7 @@ def memory(runs: Runs) -> list[float]:
 
 
 DEMANDS: Sequence[Demand] = (
-    Demand("intake against the bare route", 0.5, "×", True, lambda runs: ratios(runs, "intake", RELAY, BARE)),
+    Demand("intake against the bare route", 0.5, "×", True, lambda runs: ratios(runs, "intake", INTAKE_ONLY, BARE)),
     Demand("whole way", 5_000, "events/s", True, lambda runs: values(runs, "whole-way", RELAY, RATE)),
     Demand("whole way against Node-RED", 6, "×", True, lambda runs: ratios(runs, "whole-way", RELAY, NODE_RED)),
     Demand(

@@ -21,13 +21,9 @@ OF_MANY = 100_000
 """So many of a million that wait are delivered in a run; the rest still wait then."""
 LATENCY_S = 8
 FIVE = ("one", "two", "three", "four", "five")
-RELAY, RELAY_2, BARE, DIY, DIY_SEGMENT, NODE_RED = (
-    "relay", "relay, 2 processes", "bare route", "do it yourself", "do it yourself, Segment's library", "Node-RED",
+RELAY, RELAY_2, INTAKE_ONLY, BARE, DIY, DIY_SEGMENT, NODE_RED = (
+    "relay", "relay, 2 processes", "relay, intake only", "bare route", "do it yourself", "do it yourself, Segment's library", "Node-RED",
 )  # fmt: skip
-
-RELAY_FREE = "relay, 1,000 requests/s allowed"
-UNPACED = {"RELAY_DESTINATIONS__ONE__REQUESTS_PER_SECOND": "1000"}
-"""At 100, the default, a call that comes alone waits for its destination's turn."""
 
 Serving = Callable[[Surroundings, Receiver], AbstractContextManager[Program]]
 
@@ -222,7 +218,6 @@ def latencies(rate: float) -> Mapping[str, Contender]:
         BARE: latency(rate, by_peer("bare"), delivers=False),
         RELAY: latency(rate, by_relay()),
         RELAY_2: latency(rate, by_relay(more=TWO_PROCESSES)),
-        RELAY_FREE: latency(rate, by_relay(more=UNPACED)),
     }
 
 
@@ -232,6 +227,7 @@ SCENARIOS: Sequence[Scenario] = (
         "Intake alone: stored and fsynced before the answer, events a second",
         {
             BARE: intake(lambda around: peer("bare")),
+            INTAKE_ONLY: intake(lambda around: relay(around.new_folder(), arguments=("--role", "intake"))),
             RELAY: intake(lambda around: relay(around.new_folder())),
             RELAY_2: intake(lambda around: relay(around.new_folder(), more=TWO_PROCESSES)),
         },
