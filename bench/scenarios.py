@@ -22,7 +22,8 @@ OF_MANY = 100_000
 LATENCY_S = 8
 FIVE = ("one", "two", "three", "four", "five")
 RELAY, RELAY_2, INTAKE_ONLY, BARE, DIY, DIY_SEGMENT, NODE_RED = (
-    "relay", "relay, 2 processes", "relay, intake only", "bare route", "do it yourself", "do it yourself, Segment's library", "Node-RED",
+    "relay", "relay, 2 processes", "relay, intake only", "bare route",
+    "do it yourself", "do it yourself, Segment's library", "Node-RED",
 )  # fmt: skip
 
 Serving = Callable[[Surroundings, Receiver], AbstractContextManager[Program]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from relay.app.building import build_completer, build_keepers
+from relay.app.building import build_keepers
 from relay.app.clock import now_ms
+from relay.app.stages import build_completer
 from relay.codes import RelayError
 from relay.destinations import build_destination
 from relay.destinations.contract import Decision

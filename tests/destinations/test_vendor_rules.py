@@ -10,7 +10,7 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from relay.app.building import burst_of
+from relay.app.stages import burst_of
 from relay.codes import RelayError
 from relay.demo.ometria import OmetriaLookalike
 from relay.demo.segmentify import SegmentifyLookalike, flaws
