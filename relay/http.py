@@ -18,6 +18,7 @@ import ssl
 import zlib
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
+from functools import cache
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -192,13 +193,19 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC)
 
 
+@cache  # reading all the authorities takes longer than the rest of building a relay
+def _usual_ssl_context() -> ssl.SSLContext:
+    return httpcore.default_ssl_context()
+
+
 def _ssl_context(ca_file: str | None) -> ssl.SSLContext:
+    if ca_file is None:
+        return _usual_ssl_context()
     context = httpcore.default_ssl_context()
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(ca_file)
-        except OSError as error:  # also ssl.SSLError
-            raise RelayError("config_invalid", f"outgoing.ca_file {ca_file} cannot be read as PEM.") from error
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError as error:  # also ssl.SSLError
+        raise RelayError("config_invalid", f"outgoing.ca_file {ca_file} cannot be read as PEM.") from error
     return context
 
 

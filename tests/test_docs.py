@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -30,6 +29,7 @@ from relay.templates.engine import FastEngine
 from relay.templates.template import Template
 from relay.web import tracking, webhooks
 from tests.cli.running import Relay, runner
+from tests.posting import plain_client
 from tests.running import HEADERS, configuration, drained, running
 
 ROOT = Path(__file__).parents[1]
@@ -166,7 +166,7 @@ def test_settings_in_prose_exist() -> None:
 
 async def test_the_metrics_table_is_complete(tmp_path: Path) -> None:
     environ = configuration(tmp_path, {"segment": "https://api.segment.io"}, DESTINATIONS__SEGMENT__MODE="test")
-    async with running(environ) as relay, httpx.AsyncClient(base_url=relay.url) as client:
+    async with running(environ) as relay, plain_client(base_url=relay.url) as client:
         posted = await client.post("/webhooks/elasticpath", content=EXAMPLE.read_bytes(), headers=HEADERS)
         assert posted.status_code == 200
         await drained(relay)

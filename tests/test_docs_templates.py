@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import orjson
 import pytest
 
@@ -28,6 +27,7 @@ from relay.templates.library import Library, packaged_templates
 from relay.templates.prelude import MOST_CHARACTERS, MOST_DISTINCT, REFUSED
 from relay.templates.template import Template
 from tests.cli.running import Relay, runner
+from tests.posting import plain_client
 from tests.running import drained, running
 
 ROOT = Path(__file__).parents[1]
@@ -220,7 +220,7 @@ def test_a_change_breaks_on_no_case(block: Block, tmp_path: Path) -> None:
 
 async def receive_example(secret: str) -> None:
     """What `relay serve` and curl do, in this process."""
-    async with running({"RELAY_SERVER__PORT": "0"}) as relay, httpx.AsyncClient(base_url=relay.url) as client:
+    async with running({"RELAY_SERVER__PORT": "0"}) as relay, plain_client(base_url=relay.url) as client:
         headers = {"X-MOLTIN-SECRET-KEY": secret, "Content-Type": "application/json"}
         posted = await client.post("/webhooks/elasticpath", content=EXAMPLE.read_bytes(), headers=headers)
         assert posted.status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -62,6 +63,11 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
 
 def build() -> Any:
     """The command line with every command (a click command)."""
+    return _built(COMMANDS)
+
+
+@cache
+def _built(commands: tuple[tuple[str, Callable[..., None]], ...]) -> Any:
     app = typer.Typer(
         name="relay",
         callback=relay,
@@ -71,7 +77,7 @@ def build() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog="Exit codes: " + " ".join(f"{code}: {meaning}" for code, meaning in EXIT_CODES.items()),
     )
-    for name, command in COMMANDS:
+    for name, command in commands:
         app.command(name)(command)
     return typer.main.get_command(app)
 

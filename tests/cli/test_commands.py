@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 
@@ -18,7 +17,7 @@ from relay.app import Relay as RunningRelay
 from relay.demo.samples import CUSTOMER_ID, ORDER_ID, samples
 from relay.demo.serving import serve
 from tests.cli.running import Relay
-from tests.posting import EMAIL, post, webhook
+from tests.posting import EMAIL, plain_client, post, webhook
 from tests.receiving import Receiver, refusing
 from tests.running import HEADERS, SECRET, WRITE_KEY, configuration, drained, running
 
@@ -63,7 +62,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
 
 
 async def quarantine(relay: RunningRelay) -> None:
-    async with httpx.AsyncClient(base_url=f"{relay.url}/webhooks") as client:
+    async with plain_client(base_url=f"{relay.url}/webhooks") as client:
         await client.post("/elasticpath", content=SAMPLES["order.paid"], headers={"X-MOLTIN-SECRET-KEY": "a-guess"})
         await client.post("/elasticpath", content=b"{not JSON", headers=HEADERS)
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from relay.demo.samples import samples
 from relay.templates.library import packaged_templates
 from tests.cli.running import Ran, Relay
+from tests.posting import plain_client
 from tests.running import HEADERS, configuration, drained, running
 
 Change = Callable[[str], str]
@@ -23,7 +23,7 @@ async def stored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     environ = configuration(folder, {})
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    async with running(environ) as relay, httpx.AsyncClient(headers=HEADERS) as client:
+    async with running(environ) as relay, plain_client(headers=HEADERS) as client:
         for sample in samples()[:7]:
             await client.post(f"{relay.url}/webhooks/elasticpath", content=sample.body)
         await drained(relay)

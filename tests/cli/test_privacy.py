@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
 import pytest
 
 from relay.demo.serving import serve
 from tests.cli.running import Relay
 from tests.pipeline.test_privacy import INES, SHOP_ONLY, SHOPIFY, order, post_shopify
-from tests.posting import EMAIL, post, webhook
+from tests.posting import EMAIL, plain_client, post, webhook
 from tests.receiving import Receiver, answering
 from tests.running import HEADERS, configuration, drained, running
 
@@ -38,7 +37,7 @@ async def test_forgetting_counts_first_and_is_written_down(
                     webhook("order.created", "other", customer={"email": "b@x.example"}, relationships={}),
                 ],
             )
-            async with httpx.AsyncClient() as client:
+            async with plain_client() as client:
                 await client.post(f"{server.url}/webhooks/elasticpath", content=webhook("order.paid", "hers"))
             while (await server.journal.backlogs(["render:elasticpath"]))[0].waiting:
                 await asyncio.sleep(0.01)
@@ -95,7 +94,7 @@ async def test_recheck_beside_a_running_relay(folder: Path, relay: Relay, monkey
     async with serve(receiver) as host:
         use(monkeypatch, good := configuration(folder, {"segment": host}))
         wrong = good | {"RELAY_SOURCES__ELASTICPATH__SECRET": "the-wrong-one-12345"}
-        async with running(wrong) as server, httpx.AsyncClient() as client:
+        async with running(wrong) as server, plain_client() as client:
             for step in range(3):
                 body = webhook("order.updated", "a", step=step)
                 await client.post(f"{server.url}/webhooks/elasticpath", content=body, headers=HEADERS)

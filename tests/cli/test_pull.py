@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from starlette.responses import Response
@@ -14,7 +13,7 @@ from starlette.responses import Response
 from relay.demo.serving import serve
 from tests.cli.running import Configured, Relay
 from tests.cli.shops import TOKEN, ElasticPathOrders, ShopifyOrders, WooCommerceOrders
-from tests.posting import post, webhook
+from tests.posting import plain_client, post, webhook
 from tests.receiving import Receiver, refusing, take_all
 from tests.running import drained, running
 from tests.sources import woocommerce_making as woocommerce
@@ -151,7 +150,7 @@ async def test_woocommerce_is_read_by_page_and_counts_beside_its_webhooks(relay:
         more["SOURCES__LOOM__COMMERCE__BASE_URL"] = api
         async with running(configured(host, more=more)) as served:
             came = woocommerce.webhook(sold(3))
-            async with httpx.AsyncClient(base_url=served.url) as client:
+            async with plain_client(base_url=served.url) as client:
                 await client.post("/webhooks/loom", content=came.body, headers=dict(came.headers))
             await drained(served)
             since = ("--source", "loom", "--since", "2025-01-01", "--json")

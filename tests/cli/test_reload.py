@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from starlette.responses import Response
@@ -26,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 from relay.demo.serving import serve
 from tests.logbook import NEVER
 from tests.long.processes import RelayProcess, free_port
-from tests.posting import until, webhook
+from tests.posting import plain_client, until, webhook
 from tests.receiving import Receiver
 from tests.running import HEADERS, SECRET, WRITE_KEY
 
@@ -66,7 +65,7 @@ class Shop:
     def __init__(self, url: str) -> None:
         self.posted: list[str] = []
         self._url = f"{url}/webhooks/elasticpath"
-        self._client = httpx.AsyncClient(timeout=DEADLINE_S)
+        self._client = plain_client(timeout=DEADLINE_S)
         self._going = True
 
     async def run(self, name: str) -> None:
@@ -109,7 +108,7 @@ class Running:
         return len(self.said("reload_refused")) == times
 
     async def standing(self) -> dict[str, Any]:
-        async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+        async with plain_client(timeout=DEADLINE_S) as client:
             told: dict[str, Any] = (await client.get(f"{self.process.url}/readyz")).json()
             return told
 
@@ -173,7 +172,7 @@ async def test_a_bad_configuration_leaves_the_old_one_in_use_and_says_why(tmp_pa
             assert (told["state"], told["code"]) == ("last good", code)
             assert told["problem"]
             assert told["remedy"]
-        async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+        async with plain_client(timeout=DEADLINE_S) as client:
             url = f"{relay.process.url}/webhooks/elasticpath"
             answer = await client.post(url, content=webhook("order.paid", "a"), headers=HEADERS)
         assert answer.status_code == 200
@@ -193,7 +192,7 @@ async def test_what_cannot_be_built_after_all_gives_way_to_what_ran(tmp_path: Pa
         relay.reload()
         await until(lambda: relay.said("reload_refused"))
         assert (await relay.standing())["configuration"]["state"] == "last good"
-        async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+        async with plain_client(timeout=DEADLINE_S) as client:
             url = f"{relay.process.url}/webhooks/elasticpath"
             await client.post(url, content=webhook("order.paid", "a"), headers=HEADERS)
         await until(lambda: receiver.orders == ["a"])

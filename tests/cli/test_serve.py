@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import orjson
 import pytest
 
@@ -22,7 +21,7 @@ from tests.cli.running import Relay
 from tests.logbook import NEVER
 from tests.long.orders import order_webhook
 from tests.long.processes import RelayProcess, free_port
-from tests.posting import until
+from tests.posting import plain_client, until
 from tests.receiving import Calls, Receiver
 from tests.running import HEADERS, configuration
 
@@ -53,7 +52,7 @@ async def working(folder: Path, receiver: Held, **more: str) -> AsyncIterator[Re
         process = RelayProcess(folder, environment(folder, host, port, **more), port)
         try:
             await process.start()
-            async with httpx.AsyncClient() as client:
+            async with plain_client() as client:
                 answer = await client.post(
                     f"{process.url}/webhooks/elasticpath", content=order_webhook("a", 0), headers=HEADERS
                 )

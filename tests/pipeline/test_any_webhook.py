@@ -9,14 +9,13 @@ import random
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from relay.demo.samples import samples
 from relay.demo.serving import serve
 from relay.model import EventId, OutcomeKind
 from tests.logbook import Logbook
-from tests.posting import webhook
+from tests.posting import plain_client, webhook
 from tests.receiving import Receiver
 from tests.running import HEADERS, configuration, drained, running
 
@@ -74,7 +73,7 @@ async def test_any_webhook_ends_in_an_outcome(tmp_path: Path, logbook: Logbook, 
     async with (
         serve(receiver) as host,
         running(configuration(tmp_path, {"segment": host})) as relay,
-        httpx.AsyncClient(base_url=f"{relay.url}/webhooks", headers=HEADERS, timeout=30, verify=False) as client,
+        plain_client(base_url=f"{relay.url}/webhooks", headers=HEADERS, timeout=30) as client,
     ):
         for body in bodies.values():
             answer = await client.post("/elasticpath", content=body)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
@@ -20,6 +19,7 @@ from relay.model import EventId, Gate, Selection, Timeline, Webhook
 from relay.pipeline.handling import USUAL, Handling
 from relay.pipeline.replay import replay
 from tests.pipeline.commerce import HANG, Commerce, commerce
+from tests.posting import plain_client
 from tests.receiving import Receiver
 from tests.running import DEADLINE_S, configuration, drained, running
 from tests.sources.bigcommerce_making import (
@@ -49,7 +49,7 @@ class Shop:
     receiver: Receiver
 
     async def post(self, *came: Webhook) -> list[EventId]:
-        async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+        async with plain_client(timeout=DEADLINE_S) as client:
             events = []
             for one in came:
                 answer = await client.post(
@@ -253,7 +253,7 @@ async def test_without_a_connection_the_reason_is_told_and_the_order_is_found(tm
 
 
 async def test_a_forgery_is_refused_and_kept_apart(tmp_path: Path) -> None:
-    async with shop(tmp_path) as it, httpx.AsyncClient() as client:
+    async with shop(tmp_path) as it, plain_client() as client:
         forged = webhook(COMPLETED, x_relay_secret="guessed")
         answer = await client.post(f"{it.relay.url}/webhooks/shop", content=forged.body, headers=dict(forged.headers))
         assert (answer.status_code, answer.json()["code"]) == (401, "signature_mismatch")

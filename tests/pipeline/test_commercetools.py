@@ -17,7 +17,7 @@ from relay.model import EventId
 from relay.packaged import packaged_templates
 from tests.logbook import Logbook
 from tests.pipeline.commerce import CLIENT, Commerce, commerce
-from tests.posting import get, until
+from tests.posting import get, plain_client, until
 from tests.receiving import Receiver
 from tests.running import configuration, drained, running
 from tests.sources.test_declared_envelopes import pub_sub, sns
@@ -41,7 +41,7 @@ async def shop(folder: Path, **options: str) -> AsyncIterator[tuple[Relay, Recei
     async with (
         serve(receiver) as host,
         running(configuration(folder, {"segment": host}, **source)) as relay,
-        httpx.AsyncClient(base_url=f"{relay.url}/webhooks") as client,
+        plain_client(base_url=f"{relay.url}/webhooks") as client,
     ):
         yield relay, receiver, client
 

@@ -7,11 +7,11 @@ import hmac
 import re
 from pathlib import Path
 
-import httpx
 import orjson
 
 from relay.demo.segment import SegmentLookalike
 from relay.demo.serving import serve
+from tests.posting import plain_client
 from tests.running import WRITE_KEY, configuration, drained, running
 
 PAGE = Path(__file__).parents[2] / "docs/sources.md"
@@ -46,7 +46,7 @@ async def test_the_documented_platform_works(tmp_path: Path) -> None:
     async with serve(receiver) as segment_url:
         environ = configuration(tmp_path, {"segment": segment_url})
         (tmp_path / "relay.toml").write_text(options)
-        async with running(environ) as relay, httpx.AsyncClient(base_url=f"{relay.url}/webhooks") as client:
+        async with running(environ) as relay, plain_client(base_url=f"{relay.url}/webhooks") as client:
             first = await client.post("/shop", content=BODY, headers=signed(BODY))
             again = await client.post("/shop", content=BODY, headers=signed(BODY))
             forged = await client.post("/shop", content=BODY, headers=signed(BODY, "another secret"))

@@ -19,6 +19,7 @@ from relay.demo.segmetrics import SegMetricsLookalike
 from relay.demo.serving import serve
 from relay.model import EventId, JsonObject
 from tests.pipeline.vendors import ends
+from tests.posting import plain_client
 from tests.running import DEADLINE_S, configuration, drained, running
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples/hana"
@@ -69,7 +70,7 @@ async def hana(folder: Path, **more: str) -> AsyncIterator[tuple[Relay, SegMetri
 
 async def post(relay: Relay, body: JsonObject, **headers: str) -> httpx.Response:
     sent = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json", **headers}
-    async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+    async with plain_client(timeout=DEADLINE_S) as client:
         return await client.post(f"{relay.url}/webhooks/hana", content=orjson.dumps(body), headers=sent)
 
 

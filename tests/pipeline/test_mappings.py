@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
@@ -18,7 +17,7 @@ from relay.demo.segmetrics import SegMetricsLookalike
 from relay.demo.serving import serve
 from tests.logbook import Logbook
 from tests.pipeline.vendors import ends, sample
-from tests.posting import post
+from tests.posting import plain_client, post
 from tests.receiving import Receiver
 from tests.running import DEADLINE_S, configuration, drained, running
 from tests.sources import shopify_making as shopify
@@ -278,7 +277,7 @@ class TestSeveralRequests:
         ]
         async with (
             self.segmetrics(tmp_path, there, settings) as relay,
-            httpx.AsyncClient(base_url=relay.url, timeout=DEADLINE_S) as client,
+            plain_client(base_url=relay.url, timeout=DEADLINE_S) as client,
         ):
             for came in story:
                 answer = await client.post("/webhooks/shop", content=came.body, headers=dict(came.headers))

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from relay.app import Relay, Role
@@ -20,7 +19,7 @@ from relay.settings.loading import load
 from tests.long.ledger import check_ledger
 from tests.long.orders import order_webhook
 from tests.postgres import new_schema
-from tests.posting import get, post, post_story, story, until
+from tests.posting import get, plain_client, post, post_story, story, until
 from tests.running import HEADERS, WRITE_KEY, configuration, drained, running
 
 pytestmark = pytest.mark.usefixtures("logbook")
@@ -62,7 +61,7 @@ async def test_roles(url: str, tmp_path: Path) -> None:
     async with nodes(url, tmp_path, receiver, Role.INTAKE, Role.WORKER) as (_, (intake, worker)):
         await post(intake, [order_webhook("a", 0)])
         await until(lambda: receiver.stored)
-        async with httpx.AsyncClient() as client:
+        async with plain_client() as client:
             refused = await client.post(f"{worker.url}/webhooks/elasticpath", content=b"{}", headers=HEADERS)
         assert (refused.status_code, refused.json()["code"]) == (503, "worker_only")
         assert "Retry-After" in refused.headers
@@ -92,7 +91,7 @@ async def test_what_one_node_or_a_person_says_of_a_destination_counts_for_all(ur
 async def test_nodes_share_the_key_of_refused_secrets(url: str, tmp_path: Path) -> None:
     receiver = SegmentLookalike([WRITE_KEY])
     async with nodes(url, tmp_path, receiver, Role.INTAKE, Role.INTAKE) as (environ, (one, two)):
-        async with httpx.AsyncClient() as client:
+        async with plain_client() as client:
             wrong = {"X-MOLTIN-SECRET-KEY": "another-secret"}
             await client.post(f"{one.url}/webhooks/elasticpath", content=order_webhook("a", 0), headers=wrong)
         (item,) = await two.journal.quarantined(None, limit=9)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from relay.app import Relay, now_ms
 from relay.demo.serving import serve
 from relay.model import EventId, OutcomeKind, PrivacyKind, Selection, subject
@@ -14,7 +12,7 @@ from relay.pipeline import privacy
 from relay.renderer import build_sources
 from relay.sources.contract import Source
 from tests.logbook import Logbook
-from tests.posting import EMAIL, post, thin, until, webhook
+from tests.posting import EMAIL, plain_client, post, thin, until, webhook
 from tests.receiving import Receiver, answering
 from tests.running import DEADLINE_S, configuration, drained, running
 from tests.sources import shopify_making as shopify
@@ -25,7 +23,7 @@ SHOP_ONLY = {"shop_id": 9, "shop_domain": shopify.SHOP}
 
 
 async def post_shopify(relay: Relay, topic: str, body: object, webhook_id: str, **headers: str) -> EventId:
-    async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+    async with plain_client(timeout=DEADLINE_S) as client:
         came = shopify.webhook(body, topic=topic, webhook_id=webhook_id, event_id=webhook_id, **headers)
         answer = await client.post(f"{relay.url}/webhooks/shop", content=came.body, headers=dict(came.headers))
         assert answer.status_code == 200, answer.text
@@ -170,7 +168,7 @@ async def test_refused_requests_about_somebody_are_found_by_what_they_say(tmp_pa
         thin("order.created", "nobody"),
     ]
     async with running(configuration(tmp_path, {})) as relay:
-        async with httpx.AsyncClient() as client:
+        async with plain_client() as client:
             for body in refused:
                 answer = await client.post(f"{relay.url}/webhooks/elasticpath", content=body)
                 assert answer.status_code == 401

@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-import httpx
 import pytest
 
 from relay.app import Relay, existing_journal, now_ms, verifier
@@ -15,7 +14,7 @@ from relay.pipeline.rechecking import Rechecked, recheck
 from relay.pipeline.verifying import KEY_BYTES, Verifier
 from relay.renderer import build_sources
 from relay.settings.loading import load
-from tests.posting import EMAIL, post, webhook
+from tests.posting import EMAIL, plain_client, post, webhook
 from tests.running import HEADERS, SECRET, configuration, drained, running
 from tests.sources import shopify_making as shopify
 
@@ -28,7 +27,7 @@ def environ(folder: Path, secret: str = SECRET, shopify_secret: str = shopify.SE
 
 
 async def refused(relay: Relay, source: str, body: bytes, headers: dict[str, str]) -> None:
-    async with httpx.AsyncClient() as client:
+    async with plain_client() as client:
         answer = await client.post(f"{relay.url}/webhooks/{source}", content=body, headers=headers)
         assert answer.status_code in (400, 401)
 

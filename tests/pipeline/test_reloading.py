@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import httpx
 import orjson
 
 from relay.app import Relay
@@ -14,6 +13,7 @@ from relay.demo.samples import samples
 from relay.demo.segment import SegmentLookalike
 from relay.demo.serving import serve
 from relay.model import OutcomeKind, Selection
+from tests.posting import plain_client
 from tests.running import HEADERS, WRITE_KEY, configuration, drained, running
 
 PAID = next(sample.body for sample in samples() if sample.title == "order.paid")
@@ -33,7 +33,7 @@ def write(folder: Path, tracked_event: str, text: str) -> None:
 
 
 async def post(relay: Relay, body: bytes, number: int) -> None:
-    async with httpx.AsyncClient(headers=HEADERS) as client:
+    async with plain_client(headers=HEADERS) as client:
         answer = await client.post(f"{relay.url}/webhooks/elasticpath", content=webhook(body, number))
     assert answer.json()["status"] == "accepted"
 
@@ -52,7 +52,7 @@ async def test_a_change_is_taken_over_and_a_broken_one_is_not(tmp_path: Path) ->
     async with (
         serve(receiver) as segment_url,
         running(configuration(tmp_path, {"segment": segment_url}, **more)) as relay,
-        httpx.AsyncClient() as client,
+        plain_client() as client,
     ):
         number = 0
 

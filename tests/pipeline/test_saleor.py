@@ -28,6 +28,7 @@ from relay.renderer import build_sources
 from relay.settings.loading import load
 from relay.settings.options import OutgoingOptions
 from relay.sources.key_set import KeySet
+from tests.posting import plain_client
 from tests.receiving import Receiver
 from tests.running import DEADLINE_S, configuration, drained, running
 from tests.sources.published import published
@@ -58,7 +59,7 @@ class Shop:
     environ: dict[str, str]
 
     async def post(self, came: Webhook) -> httpx.Response:
-        async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+        async with plain_client(timeout=DEADLINE_S) as client:
             return await client.post(f"{self.relay.url}/webhooks/shop", content=came.body, headers=dict(came.headers))
 
     async def codes(self, *came: Webhook) -> list[str]:
@@ -210,7 +211,7 @@ async def test_keys_that_are_there_go_on_while_the_store_is_down(tmp_path: Path)
 async def test_a_store_that_hangs_holds_up_no_other_source(tmp_path: Path) -> None:
     async with shop(tmp_path, Store(hangs=asyncio.Event())) as it, asyncio.TaskGroup() as group:
         waiting = group.create_task(it.post(webhook(event_of())))
-        async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+        async with plain_client(timeout=DEADLINE_S) as client:
             other = await client.post(f"{it.relay.url}/webhooks/elasticpath", content=b"{}")
         assert other.status_code == 401
         assert not waiting.done()

@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from relay.app import Relay
 from relay.demo.serving import serve
 from relay.model import EventId, Webhook
+from tests.posting import plain_client
 from tests.receiving import Receiver
 from tests.running import DEADLINE_S, configuration, drained, running
 from tests.sources import shopify_making as shopify
@@ -28,7 +27,7 @@ async def shop(folder: Path) -> AsyncIterator[tuple[Relay, Receiver]]:
 
 
 async def post(relay: Relay, came: Webhook) -> tuple[int, dict[str, Any]]:
-    async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+    async with plain_client(timeout=DEADLINE_S) as client:
         answer = await client.post(f"{relay.url}/webhooks/shop", content=came.body, headers=dict(came.headers))
         return answer.status_code, answer.json()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import httpx
 import pytest
 
 from relay.app import Relay, now_ms
@@ -15,7 +14,7 @@ from relay.model import HOUR_MS
 from tests.cli.running import runner
 from tests.journal.making import event
 from tests.logbook import Logbook
-from tests.posting import get, post, webhook
+from tests.posting import get, plain_client, post, webhook
 from tests.running import HEADERS, configuration, running
 
 SHOPIFY = {"SOURCES__SHOP__PLATFORM": "shopify", "SOURCES__SHOP__SECRET": "a-shop-secret-of-16"}
@@ -48,7 +47,7 @@ async def test_it_is_told_everywhere_and_once(
         await sent_hourly(relay.journal, days=20, until_h=40)
         await sent_hourly(relay.journal, days=20, until_h=0, source="shop")
         await sent_hourly(relay.journal, days=2, until_h=1, source="gone")
-        async with httpx.AsyncClient() as client:
+        async with plain_client() as client:
             for body in (b"{", b"{}"):
                 await client.post(f"{relay.url}/webhooks/elasticpath", content=body, headers=HEADERS)
             await client.post(f"{relay.url}/webhooks/elasticpath", content=samples()[0].body)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
 import pytest
 
 from relay.demo.samples import samples
 from relay.demo.segment import SegmentLookalike
 from relay.demo.serving import serve
 from relay.model import OutcomeKind, Selection
+from tests.posting import plain_client
 from tests.running import HEADERS, WRITE_KEY, configuration, drained, running
 
 PAID = next(sample.body for sample in samples() if sample.title == "order.paid")
@@ -33,7 +33,7 @@ async def test_warned_or_refused(tmp_path: Path, strict: bool) -> None:
     async with (
         serve(receiver) as segment_url,
         running(configuration(tmp_path, {"segment": segment_url}, **more)) as relay,
-        httpx.AsyncClient(headers=HEADERS) as client,
+        plain_client(headers=HEADERS) as client,
     ):
         await client.post(f"{relay.url}/webhooks/elasticpath", content=PAID)
         await drained(relay)

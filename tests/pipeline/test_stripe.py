@@ -22,7 +22,7 @@ from relay.pipeline.replay import replay
 from relay.settings.loading import load
 from tests.logbook import Logbook
 from tests.pipeline.commerce import HANG, Commerce, commerce
-from tests.posting import until, worked
+from tests.posting import plain_client, until, worked
 from tests.receiving import Receiver
 from tests.running import configuration, drained, running
 from tests.sources.declared_making import digest
@@ -54,7 +54,7 @@ class Bench:
         raw = json.dumps(body).encode()
         signed_s = str(int(time.time()))
         signature = digest(secret, f"{signed_s}.".encode() + raw)
-        async with httpx.AsyncClient(base_url=f"{self.relay.url}/webhooks") as client:
+        async with plain_client(base_url=f"{self.relay.url}/webhooks") as client:
             headers = {"Stripe-Signature": f"t={signed_s},v1={signature}", "Content-Type": "application/json"}
             return await client.post("/stripe", content=raw, headers=headers)
 

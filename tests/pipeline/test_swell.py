@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 
 from relay.demo.serving import serve
@@ -14,6 +13,7 @@ from relay.pipeline.rechecking import recheck
 from relay.pipeline.verifying import KEY_BYTES, Verifier
 from relay.renderer import build_sources
 from relay.settings.loading import load
+from tests.posting import plain_client
 from tests.receiving import Receiver
 from tests.running import configuration, drained, running
 
@@ -42,7 +42,7 @@ async def test_an_order_is_taken_from_the_addresses_of_swell(
     options |= {"SERVER__TRUSTED_PROXIES": trusted} if trusted else {}
     async with serve(receiver) as host:
         environ = configuration(tmp_path, {"segment": host}, **options)
-        async with running(environ) as relay, httpx.AsyncClient(base_url=f"{relay.url}/webhooks") as client:
+        async with running(environ) as relay, plain_client(base_url=f"{relay.url}/webhooks") as client:
             headers = {"X-Forwarded-For": forwarded_for} if forwarded_for else {}
             answer = await client.post("/swell", json=PAID["webhook"], headers=headers)
             await drained(relay)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import httpx
 import orjson
 
 from relay.model import Selection
@@ -25,7 +24,7 @@ from tests.pipeline.vendors import (
     selling,
     story,
 )
-from tests.posting import post
+from tests.posting import plain_client, post
 from tests.running import drained
 from tests.sources import shopify_making as shopify
 from tests.templates.shopify_making import order, refund
@@ -168,7 +167,7 @@ async def test_shopify_at_all_vendors_at_once(tmp_path: Path) -> None:
         ),
     ]
     shop = {"SOURCES__SHOP__PLATFORM": "shopify", "SOURCES__SHOP__SECRET": shopify.SECRET}
-    async with selling(tmp_path, vendors, **shop) as relay, httpx.AsyncClient(timeout=30) as client:
+    async with selling(tmp_path, vendors, **shop) as relay, plain_client(timeout=30) as client:
         for webhook in came:
             answer = await client.post(
                 f"{relay.url}/webhooks/shop", content=webhook.body, headers=dict(webhook.headers)

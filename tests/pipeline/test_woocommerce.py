@@ -17,6 +17,7 @@ from relay.pipeline.replay import replay
 from relay.renderer import build_sources
 from relay.settings.loading import load
 from tests.pipeline.commerce import commerce
+from tests.posting import plain_client
 from tests.receiving import Receiver
 from tests.running import DEADLINE_S, configuration, drained, running
 from tests.sources import woocommerce_making as shop
@@ -75,7 +76,7 @@ def told(receiver: Receiver) -> list[tuple[str, Any]]:
 
 
 async def post(relay: Relay, came: Webhook) -> tuple[int, dict[str, Any]]:
-    async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+    async with plain_client(timeout=DEADLINE_S) as client:
         answer = await client.post(f"{relay.url}/webhooks/shop", content=came.body, headers=dict(came.headers))
         return answer.status_code, answer.json()
 
@@ -135,7 +136,7 @@ async def test_the_ping_of_a_new_webhook_is_answered_and_leaves_nothing(tmp_path
     async with serve(receiver) as url, running(environment(tmp_path, url)) as relay:
         status, said = await post(relay, shop.PING)
         other = httpx.Request("POST", f"{relay.url}/webhooks/elasticpath", content=shop.PING.body)
-        async with httpx.AsyncClient() as client:
+        async with plain_client() as client:
             refused = await client.send(other)
             metrics = await client.get(f"{relay.url}/metrics")
         await drained(relay)

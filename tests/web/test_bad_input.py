@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from relay.app import Relay
+from relay.app import Relay, Role
 from relay.demo.samples import samples
 from relay.model import Selection
+from tests.posting import plain_client
 from tests.running import HEADERS, configuration, running
 
 PAID = next(sample.body for sample in samples() if sample.title == "order.paid")
@@ -21,13 +22,13 @@ PAID = next(sample.body for sample in samples() if sample.title == "order.paid")
 
 @pytest.fixture
 async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
-    async with running(configuration(tmp_path, {})) as relay:
+    async with running(configuration(tmp_path, {}), role=Role.INTAKE) as relay:
         yield relay
 
 
 @pytest.fixture
 async def client(relay: Relay) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"{relay.url}/webhooks", headers=HEADERS) as client:
+    async with plain_client(base_url=f"{relay.url}/webhooks", headers=HEADERS) as client:
         yield client
 
 

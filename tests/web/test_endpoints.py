@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,7 +17,7 @@ from relay.model import Selection
 from tests.logbook import NEVER, Logbook
 from tests.long.ledger import check_ledger
 from tests.long.orders import order_webhook
-from tests.posting import get, post, post_story, story, until, webhook, worked
+from tests.posting import get, plain_client, post, post_story, story, until, webhook, worked
 from tests.receiving import Calls, Receiver
 from tests.running import HEADERS, configuration, drained, running
 
@@ -44,7 +43,7 @@ async def test_what_a_relay_tells_that_is_well(tmp_path: Path) -> None:
         assert (await get(relay, "/healthz")).text == "ok\n"
         await post_story(relay, story(["a", "b"], 2))
         await post(relay, [order_webhook("a", 0), webhook("order.shipped", "a")])
-        async with httpx.AsyncClient(base_url=relay.url) as client:
+        async with plain_client(base_url=relay.url) as client:
             await client.post("/webhooks/elasticpath", content=b"{", headers=HEADERS)
             await client.post("/webhooks/elasticpath", content=b"{}")
             await client.post("/webhooks/shopware", content=b"{}")
@@ -98,7 +97,7 @@ def full_disk(folder: Path) -> Iterator[None]:
 
 
 async def refused(relay: Relay, body: bytes) -> None:
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with plain_client(timeout=20) as client:
         answer = await client.post(f"{relay.url}/webhooks/elasticpath", content=body, headers=HEADERS)
     assert (answer.status_code, answer.json()["code"]) == (503, "journal_unavailable")
     assert int(answer.headers["retry-after"]) > 0

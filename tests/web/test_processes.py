@@ -7,14 +7,13 @@ import os
 import signal
 from pathlib import Path
 
-import httpx
 import pytest
 
 from relay.app import Relay
 from relay.codes import RelayError
 from relay.demo.serving import serve
 from tests.logbook import Logbook
-from tests.posting import post, until, webhook
+from tests.posting import plain_client, post, until, webhook
 from tests.receiving import Receiver, answering, take_all
 from tests.running import DEADLINE_S, configuration, drained, running
 
@@ -28,7 +27,7 @@ def worker_pid(relay: Relay) -> int:
 
 
 async def metrics(relay: Relay) -> str:
-    async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
+    async with plain_client(timeout=DEADLINE_S) as client:
         return (await client.get(f"{relay.url}/metrics")).text
 
 

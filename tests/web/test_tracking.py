@@ -25,6 +25,7 @@ from relay.settings.loading import load
 from relay.sources.segment.requests import TYPES, basic_authorization
 from tests.logbook import Logbook
 from tests.pipeline.test_any_webhook import NASTY
+from tests.posting import plain_client
 from tests.receiving import Receiver
 from tests.running import DEADLINE_S, configuration, drained, running
 from tests.sources.segment_making import AT, SECRET, WRITE_KEY, batch, call, webhook
@@ -60,7 +61,7 @@ async def store(folder: Path, **more: str) -> AsyncIterator[tuple[Relay, Receive
     async with (
         serve(receiver) as url,
         running(configuration(folder, {"segment": url}, **SETTINGS, **more)) as relay,
-        httpx.AsyncClient(base_url=relay.url, timeout=DEADLINE_S) as client,
+        plain_client(base_url=relay.url, timeout=DEADLINE_S) as client,
     ):
         yield relay, receiver, client
 
@@ -110,7 +111,7 @@ async def test_a_second_destination_gets_ids_of_its_own(tmp_path: Path) -> None:
     async with (
         serve(receiver) as url,
         running(configuration(tmp_path, {"live": url, "staging": url}, **SETTINGS)) as relay,
-        httpx.AsyncClient(base_url=relay.url, timeout=DEADLINE_S) as client,
+        plain_client(base_url=relay.url, timeout=DEADLINE_S) as client,
     ):
         assert (await client.post("/v1/b", content=batch(call()), headers=BASIC)).status_code == 200
         await drained(relay)
@@ -308,7 +309,7 @@ async def test_a_key_that_is_set_later_lets_in_what_it_came_with(tmp_path: Path)
     async with serve(receiver) as url:
         async with (
             running(configuration(tmp_path, {"segment": url}, **settings)) as relay,
-            httpx.AsyncClient(base_url=relay.url, timeout=DEADLINE_S) as client,
+            plain_client(base_url=relay.url, timeout=DEADLINE_S) as client,
         ):
             assert (await client.post("/v1/batch", content=body)).status_code == 401
             kept = await relay.journal.quarantined("store", limit=9)
