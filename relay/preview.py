@@ -8,7 +8,7 @@ from relay.model import Call, CallId, Webhook
 from relay.pipeline.handling import Wanted
 from relay.pipeline.mapping import MapTask
 from relay.pipeline.previewing import Preview, preview
-from relay.pipeline.render import Rendered
+from relay.pipeline.rendered import Rendered
 from relay.renderer import build_library, build_mapper, event_of, is_mapped
 from relay.settings.loading import Loaded
 from relay.templates.expressions import RequestExpressions

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -24,10 +24,9 @@ from relay.destinations import MAPPED
 from relay.model import Call, Event, EventId, Json, JsonObject, Lane, Webhook
 from relay.pipeline import frames
 from relay.pipeline.call_mapping import EARLIER, CallMapper, MappingPlan
-from relay.pipeline.render import Rendered, Task, Warned
-from relay.pipeline.render_process import IDLE, PROGRESS
+from relay.pipeline.frames import IDLE, PROGRESS
+from relay.pipeline.rendered import Rendered, Task, Warned
 from relay.pipeline.rendering import EventRenderer, Tracking
-from relay.settings.loading import Loaded
 from relay.settings.options import (
     DeclaredOptions,
     DestinationOptions,
@@ -46,6 +45,9 @@ from relay.templates.examined import Examined
 from relay.templates.expressions import Expressions
 from relay.templates.library import Library, Snapshot, Template, packaged_templates
 from relay.templates.rendering import result_items
+
+if TYPE_CHECKING:
+    from relay.settings.loading import Loaded  # reading a configuration is not for the process
 
 NICENESS = 5
 """Answering platforms goes before rendering, which can catch up."""

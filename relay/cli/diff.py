@@ -17,8 +17,8 @@ from relay.model import Selection
 
 if TYPE_CHECKING:
     from relay.cases.diffing import Report, Side
-    from relay.pipeline.render import Rendered, Task
     from relay.pipeline.render_process import RenderProcess
+    from relay.pipeline.rendered import Rendered, Task
     from relay.settings.loading import Loaded
 
 SHOWN_CHANGES = 10
@@ -74,8 +74,8 @@ async def _compare(loaded: Loaded, candidate: Path, chosen: Selection, last: int
 
     from relay.app import existing_journal, now_ms
     from relay.cases.diffing import compare
-    from relay.pipeline.render import Task
     from relay.pipeline.render_process import RenderProcess
+    from relay.pipeline.rendered import Task
     from relay.renderer import Hello, build_library
 
     async with AsyncExitStack() as stack:

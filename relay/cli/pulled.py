@@ -19,7 +19,7 @@ from relay.pipeline import backfill, pulling, replay
 from relay.pipeline.completing import Completer
 from relay.pipeline.pacing import Pace
 from relay.pipeline.reconciling import Difference, Reconciled, Reconciler
-from relay.pipeline.render import Task
+from relay.pipeline.rendered import Task
 from relay.pipeline.rows import Row
 from relay.renderer import build_library, build_renderer, open_source, tracking
 from relay.settings.loading import Loaded

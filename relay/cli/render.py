@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from relay.model import NewOutcome
     from relay.pipeline.mapping import Ended
     from relay.pipeline.previewing import Preview
-    from relay.pipeline.render import Rendered
+    from relay.pipeline.rendered import Rendered
 
 
 def render(

@@ -16,7 +16,7 @@ from relay.cases.running import Rendering, Renders
 from relay.model import Event, JsonObject, OutcomeKind
 from relay.pipeline.call_mapping import map_call
 from relay.pipeline.mapping import Ended, MappedCall
-from relay.pipeline.render import Task
+from relay.pipeline.rendered import Task
 from relay.renderer import build_renderer, limits
 from relay.settings.loading import Loaded
 from relay.settings.options import RelayOptions, SourceOptions

@@ -20,7 +20,7 @@ from relay.journal.protocol import Journal
 from relay.model import Event, EventId, JsonObject, Lane, NewEvent, OutcomeKind, Webhook
 from relay.pipeline.handling import Handling
 from relay.pipeline.intake import new_event
-from relay.pipeline.render import Rendered, Task
+from relay.pipeline.rendered import Rendered, Task
 from relay.pipeline.rows import Row
 from relay.sources.contract import Refused, Source
 from relay.templates.diagnostics import TemplateFailure

@@ -6,15 +6,21 @@ rendering them.
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 import struct
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from relay.model import Call, Event, NewCall, NewOutcome
 from relay.pipeline.mapping import Ended, MappedCall, MapTask
-from relay.pipeline.render import Rendered, Task, Warned
+from relay.pipeline.rendered import Rendered, Task, Warned
+
+if TYPE_CHECKING:
+    import asyncio  # the render process has no use for it
+
+PROGRESS = struct.Struct("=q")
+"""The index of the task that the process is at, in memory that it shares with the relay."""
+IDLE = -1
 
 _LENGTH = struct.Struct(">Q")
 

@@ -10,7 +10,7 @@ from relay.codes import RelayError
 from relay.model import Event, Json, JsonObject
 from relay.pipeline.backoff import delay_s
 from relay.pipeline.completing import Completer, CompletionMissing, CompletionWaits
-from relay.pipeline.render import Task
+from relay.pipeline.rendered import Task
 from relay.sources.contract import Source
 from relay.sources.history import History
 

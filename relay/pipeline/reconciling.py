@@ -15,7 +15,7 @@ import orjson
 from relay.journal.protocol import Journal
 from relay.model import EventId, JsonObject, NewCall, NewEvent, Outcome, OutcomeKind, Selection
 from relay.pipeline.backfill import Fetch, as_stored
-from relay.pipeline.render import Rendered, Task
+from relay.pipeline.rendered import Rendered, Task
 
 Kind: TypeAlias = Literal["missing", "undelivered", "differs"]
 MOST_EVENTS = 50

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from relay import logs
 from relay.journal.protocol import Claim, Journal
@@ -27,40 +26,11 @@ from relay.pipeline.handling import Handling, handled
 from relay.pipeline.observing import Observer
 from relay.pipeline.partitions import work_partitions
 from relay.pipeline.privacy import carry_out, keys
+from relay.pipeline.rendered import Rendered, Task, ended
 from relay.pipeline.wakeups import Wakeups
 from relay.sources.contract import Lookup, Source
 
 BATCH_EVENTS = 100
-
-
-class Warned(NamedTuple):
-    """A call departs from the specification or the tracking plan and is sent all the same."""
-
-    tracked_event: str
-    code: str
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.tracked_event}: {self.detail} [{self.code}]"
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """What became of one event."""
-
-    calls: Sequence[NewCall]
-    outcomes: Sequence[NewOutcome]
-    keys: Sequence[str]
-    warnings: Sequence[Warned] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """An event with what was fetched for it, or with the reason why it cannot be completed."""
-
-    event: Event
-    fetched: Mapping[str, Any]
-    missing: str = ""
 
 
 class Renderer(Protocol):
@@ -275,8 +245,3 @@ class RenderLine:
             if outcome.kind is OutcomeKind.DEAD:
                 # Without the detail: it may quote personal data. `relay show` tells it.
                 self._log.error("dead", source=self._name, event_id=outcome.event_id, code=outcome.code)
-
-
-def ended(event_id: EventId, kind: OutcomeKind, code: str, detail: str, at_ms: int) -> NewOutcome:
-    """An outcome that came before any destination."""
-    return NewOutcome(event_id, None, "", "", kind, code, detail, at_ms)

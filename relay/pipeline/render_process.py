@@ -12,7 +12,6 @@ import contextlib
 import mmap
 import os
 import signal
-import struct
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -22,11 +21,10 @@ from typing import Any, Generic, TypeVar
 from relay import logs
 from relay.model import EventId, OutcomeKind
 from relay.pipeline import frames
+from relay.pipeline.frames import IDLE, PROGRESS
 from relay.pipeline.mapping import Ended, MappedCall, MapTask
-from relay.pipeline.render import Rendered, Task, ended
+from relay.pipeline.rendered import Rendered, Task, ended
 
-PROGRESS = struct.Struct("=q")
-IDLE = -1
 BATCH_DEADLINE_S = 60.0
 """Longest wait for a batch; the process is ended then, whatever it does."""
 ALLOCATOR = {"MIMALLOC_ARENA_RESERVE": "32M"}

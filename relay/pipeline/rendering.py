@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.model import Event, JsonObject, NewCall, NewOutcome, OutcomeKind
-from relay.pipeline.render import Rendered, Task, Warned, ended
+from relay.pipeline.rendered import Rendered, Task, Warned, ended
 from relay.sources.contract import Source
 from relay.templates.diagnostics import TemplateFailure
 from relay.templates.engine import Engine

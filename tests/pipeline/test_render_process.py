@@ -13,8 +13,8 @@ import pytest
 
 from relay.demo.samples import samples
 from relay.model import Event, EventId, Lane, OutcomeKind
-from relay.pipeline.render import Rendered, Task
 from relay.pipeline.render_process import RenderProcess
+from relay.pipeline.rendered import Rendered, Task
 from relay.renderer import Hello
 from relay.settings.loading import load
 from relay.settings.options import RelayOptions

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from relay.model import Event, EventId, Lane, Webhook
-from relay.pipeline.render import Rendered, Task
+from relay.pipeline.rendered import Rendered, Task
 from relay.renderer import build_renderer, build_sources
 from relay.settings.options import RelayOptions
 from relay.sources.contract import Refused

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model import Event, EventId, Lane
-from relay.pipeline.render import Task
+from relay.pipeline.rendered import Task
 from relay.pipeline.rendering import EventRenderer, Tracking
 from relay.settings.options import ElasticPathOptions
 from relay.sources.elasticpath import ElasticPath

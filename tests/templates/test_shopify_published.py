@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from relay.model import OutcomeKind
-from relay.pipeline.render import Rendered, Task
+from relay.pipeline.rendered import Rendered, Task
 from relay.renderer import build_renderer
 from relay.settings.options import RelayOptions
 from relay.settings.source_options import ShopifyOptions

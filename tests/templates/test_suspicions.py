@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from relay.cases.finding import find
 from relay.cases.running import Rendering, check
 from relay.model import Event, JsonObject
-from relay.pipeline.render import Task
+from relay.pipeline.rendered import Task
 from relay.renderer import build_renderer
 from relay.settings.options import RelayOptions, SourceOptions
 from relay.templates.contract import text_of

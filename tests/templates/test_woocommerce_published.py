@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relay.pipeline.render import Rendered, Task
+from relay.pipeline.rendered import Rendered, Task
 from relay.renderer import build_renderer
 from relay.settings.options import RelayOptions
 from relay.settings.woocommerce_options import WooCommerceOptions
