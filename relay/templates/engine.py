@@ -17,8 +17,9 @@ import jsonatapy
 from relay.model import JsonObject
 from relay.templates.contract import Engine, EngineLimits, text_of
 from relay.templates.diagnostics import Diagnostic, TemplateFailure
+from relay.templates.direct_calls import with_direct_calls
 from relay.templates.explaining import explained, too_large
-from relay.templates.prelude import NOW_BINDING, prelude_for
+from relay.templates.prelude import MOST_ARGUMENTS, NOW_BINDING, prelude_for
 from relay.templates.reference import ReferenceEngine
 from relay.templates.template import Template
 from relay.templates.wording import failure_code, meaning
@@ -143,6 +144,7 @@ def compiled(text: str, version: str) -> jsonatapy.JsonataExpression:
     expression = cache.get(version)
     if expression is None:
         jsonatapy.compile(text)  # By itself first: what stands around it must not repair it.
+        text = with_direct_calls(text, MOST_ARGUMENTS)
         prelude = prelude_for(text)
         expression = jsonatapy.compile(prelude.wrap(text))
         for name, function in prelude.functions.items():

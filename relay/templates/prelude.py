@@ -32,6 +32,9 @@ REFUSED = frozenset({"eval", "random", "shuffle"})
 
 NOW_BINDING = "_now_ms"
 
+MOST_ARGUMENTS = {helper.name: len(helper.parameters) for helper in HELPERS if not helper.variadic}
+"""Of the helpers that have a wrapper."""
+
 
 class LimitExceeded(Exception):
     """A built-in function was asked for more than it may make."""
@@ -68,12 +71,12 @@ def prelude_for(text: str) -> Prelude:
     if definitions:
         functions = {"_exceeded": _exceeded, "_unavailable": _unavailable}
     for helper in HELPERS:
-        if helper.name not in mentioned:
-            continue
-        if helper.variadic:
+        if helper.variadic and helper.name in mentioned:
             functions[helper.name] = _hosted(helper)
-        else:
+        elif helper.name in mentioned:
             definitions.append(_wrapper(helper))
+            functions[f"_{helper.name}"] = _hosted(helper)
+        elif f"_{helper.name}" in mentioned:
             functions[f"_{helper.name}"] = _hosted(helper)
     return Prelude("".join(definitions), functions)
 
@@ -86,10 +89,11 @@ def _wrapper(helper: Helper) -> str:
 def _hosted(helper: Helper) -> Callable[..., Any]:
     """The helper as the engine calls it: errors bear its name, undefined is an empty array."""
     function, variadic = helper.function, helper.variadic
+    left_out = () if variadic else (None,) * len(helper.parameters)
 
     def call(*arguments: Any) -> Any:
         try:
-            result = function(*arguments)
+            result = function(*arguments, *left_out[len(arguments) :])
         except HelperError as error:
             raise HelperError(f"${helper.name}: {error}") from None
         if variadic:
