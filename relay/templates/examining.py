@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from relay.templates.patterns import Pattern, PatternRefused
 from relay.templates.prelude import REFUSED
@@ -33,6 +34,7 @@ class Use:
     start: int
 
 
+@lru_cache(maxsize=32)  # one template is looked at from many sides
 def parsed(text: str) -> Node | SyntaxProblem | None:
     """The syntax tree, or the first syntax error; None when the reference engine's parser breaks."""
     module = engine_module()

@@ -7,6 +7,7 @@ the event: nothing but codes, places, names and types leaves this module.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -48,7 +49,6 @@ class ReferenceEngine:
 
     def __init__(self, limits: EngineLimits | None = None) -> None:
         self._limits = limits or EngineLimits(timeout_ms=2_000, max_depth=500)
-        self._compiled: dict[str, Any] = {}
 
     def render(
         self, template: Template, document: JsonObject | str, bindings: Mapping[str, Any], *, now_ms: int
@@ -76,7 +76,7 @@ class ReferenceEngine:
         trail = Trail(limits or self._limits)
         tree = None
         try:
-            expression = self._compile(template)
+            expression = _compiled_once(template)
             tree = expression.ast
             bound = {name: utilities.convert_nulls(value) for name, value in bindings.items()}
             bound |= {NOW_BINDING: now_ms, **trail.bindings()}
@@ -87,17 +87,29 @@ class ReferenceEngine:
             return Traced(trail, tree, failed=_failed(error, trail, tree))
         return Traced(trail, tree, text)
 
-    def _compile(self, template: Template) -> Any:
-        found = self._compiled.get(template.version)
-        if found is None:
-            alone = parsed(template.text)  # By itself first: what stands around it must not repair it.
-            if isinstance(alone, SyntaxProblem):
-                raise _Unparsable(alone)
-            found = compiled(template.text)
-            if len(self._compiled) >= _MOST_COMPILED:
-                del self._compiled[next(iter(self._compiled))]
-            self._compiled[template.version] = found
-        return found
+
+class _Compiled(threading.local):
+    """Templates that this thread has parsed, whichever engine asked for it: parsing takes longer than evaluating."""
+
+    def __init__(self) -> None:
+        self.by_version: dict[str, Any] = {}
+
+
+_compiled = _Compiled()
+
+
+def _compiled_once(template: Template) -> Any:
+    cache = _compiled.by_version
+    found = cache.get(template.version)
+    if found is None:
+        alone = parsed(template.text)  # By itself first: what stands around it must not repair it.
+        if isinstance(alone, SyntaxProblem):
+            raise _Unparsable(alone)
+        found = compiled(template.text)
+        if len(cache) >= _MOST_COMPILED:
+            del cache[next(iter(cache))]
+        cache[template.version] = found
+    return found
 
 
 class _Unparsable(Exception):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from relay.cases.case import Made
 from relay.cases.finding import DESTINATIONS, SOURCES, find
-from relay.cases.running import Result, Status, check
+from relay.cases.running import Renders, Result, Status, check
 from relay.cli.rendering_cases import EngineChoice, maps, renders
 from relay.settings.loading import load
 from relay.templates.library import Library, packaged_templates
@@ -17,8 +19,17 @@ FILES = {file.id: file for file in _ALL if file.place == SOURCES}
 MAPPINGS = {file.id: file for file in _ALL if file.place == DESTINATIONS}
 
 
+DEFAULTS = load(None, {})
+
+
+@cache
+def rendering(choice: EngineChoice) -> Renders:
+    return renders(DEFAULTS, LIBRARY.snapshot, choice)
+
+
+@cache
 def result(name: str, choice: EngineChoice = "fast") -> Result:
-    return check(FILES[name], renders(load(None, {}), LIBRARY.snapshot, choice))
+    return check(FILES[name], rendering(choice))
 
 
 def made(name: str) -> Made:
@@ -36,9 +47,7 @@ def test_a_packaged_case_passes_with_both_engines(name: str) -> None:
 
 @pytest.mark.parametrize("name", MAPPINGS)
 def test_a_packaged_case_of_a_mapping_passes_with_both_engines(name: str) -> None:
-    loaded = load(None, {})
-    maps_both = maps(loaded, LIBRARY.snapshot, "both")
-    found = check(MAPPINGS[name], renders(loaded, LIBRARY.snapshot), maps=maps_both)
+    found = check(MAPPINGS[name], rendering("fast"), maps=maps(DEFAULTS, LIBRARY.snapshot, "both"))
     assert (found.status, found.differences, found.problems) == ("passed", [], [])
 
 

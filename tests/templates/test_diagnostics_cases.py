@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ class Case:
         path.write_text(f"--- template\n{self.template}\n--- document\n{self.document}\n--- told\n{told}\n")
 
 
+@cache
 def diagnostics_of(case: Case) -> Sequence[Diagnostic]:
     """All that the relay says: at load, or else when it renders, and its suspicions."""
     problems = problems_of(case.template, FILE)
