@@ -7,8 +7,10 @@ pattern that cannot be rendered is found when the template is parsed.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jsonatapy
@@ -25,6 +27,16 @@ class PatternRefused(Exception):
     def __init__(self, pattern: str, reason: str) -> None:
         super().__init__(reason)
         self.pattern = pattern
+
+
+class _Compiled(threading.local):
+    """One thread's expressions: the engine wants each to be used, and to end, on the thread that made it."""
+
+    def __init__(self) -> None:
+        self.of = lru_cache(maxsize=256)(jsonatapy.compile)
+
+
+_compiled = _Compiled()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +61,14 @@ class Match:
 
 
 class Pattern:
-    """As much of `re.Pattern` as the reference engine asks for. It belongs to the thread that made it."""
+    """As much of `re.Pattern` as the reference engine asks for. It is in trees, which all threads may share."""
 
     def __init__(self, pattern: str, flags: Any) -> None:
         self.pattern = pattern
         letters = ("i" if flags.case_insensitive else "") + ("m" if flags.multiline else "")
         try:
-            self._matches = jsonatapy.compile(f"[$match($, /{pattern}/{letters})]")
-            self._matches.evaluate("")
+            self._expression = f"[$match($, /{pattern}/{letters})]"
+            _compiled.of(self._expression).evaluate("")
         except ValueError as error:
             if "D1004" not in str(error):
                 reasons = _REASON.findall(str(error))
@@ -65,7 +77,7 @@ class Pattern:
     def finditer(self, text: str) -> Iterator[Match]:
         """Raises the reference engine's error for a pattern that matches the empty text (D1004)."""
         try:
-            found = self._matches.evaluate(text)
+            found = _compiled.of(self._expression).evaluate(text)
         except ValueError:
             raise engine_module().jexception.JException("D1004", -1) from None
         for each in found:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -70,3 +72,12 @@ def test_a_catastrophic_pattern_ends_in_both_engines(pattern: str) -> None:
     assert caught.value.diagnostic.position is not None
     assert ReferenceEngine().render(of_text(f'$contains("{"a" * 2_000}!", {pattern})'), "{}", {}, now_ms=0) == "false"
     assert time.monotonic() - started_s < 2.0
+
+
+def test_a_tree_with_a_pattern_is_of_all_threads() -> None:
+    """It is made on one, used on another and ends on a third; the engine's own expression could do neither."""
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        made = [one.submit(Pattern, "b+", Flags()).result()]
+        assert other.submit(made[0].split, "abbc").result() == ["a", "c"]
+        other.submit(made.clear).result()
+    gc.collect()
