@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -267,7 +267,7 @@ def render_webhook(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -
     renderer = build_renderer(loaded.options, build_library(loaded).snapshot, engine)
     rendered = renderer(source, [Task(event, {})], now_ms)[0]
     likely = [Warned(name, found.code, found.log_line()) for name, found in engine.suspicions()]
-    return replace(rendered, warnings=[*rendered.warnings, *likely])
+    return rendered._replace(warnings=[*rendered.warnings, *likely])
 
 
 def event_of(loaded: Loaded, source: str, webhook: Webhook, now_ms: int) -> Event:

@@ -6,7 +6,6 @@ Apart from the stage, so that the render process, which starts anew after a host
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from relay.model import Event, EventId, NewCall, NewOutcome, OutcomeKind
@@ -23,8 +22,7 @@ class Warned(NamedTuple):
         return f"{self.tracked_event}: {self.detail} [{self.code}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """What became of one event."""
 
     calls: Sequence[NewCall]
@@ -33,8 +31,7 @@ class Rendered:
     warnings: Sequence[Warned] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """An event with what was fetched for it, or with the reason why it cannot be completed."""
 
     event: Event

@@ -29,9 +29,9 @@ def text(value: Any) -> str | None:
 
     A whole number is taken as its digits. A float is not: two long ids could become the same one.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= 64:
-        value = str(value)
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT or not value.isprintable() or not value.strip():
+    if not isinstance(value, str):
+        return str(value) if type(value) is int and value.bit_length() <= 64 else None
+    if len(value) > LONGEST_TEXT or not value.isprintable() or not value.strip():
         return None
     return value
 

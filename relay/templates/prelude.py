@@ -89,11 +89,10 @@ def _wrapper(helper: Helper) -> str:
 def _hosted(helper: Helper) -> Callable[..., Any]:
     """The helper as the engine calls it: errors bear its name, undefined is an empty array."""
     function, variadic = helper.function, helper.variadic
-    left_out = () if variadic else (None,) * len(helper.parameters)
 
     def call(*arguments: Any) -> Any:
         try:
-            result = function(*arguments, *left_out[len(arguments) :])
+            result = function(*arguments)
         except HelperError as error:
             raise HelperError(f"${helper.name}: {error}") from None
         if variadic:

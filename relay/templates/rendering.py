@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -51,8 +51,7 @@ class Warned:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class RenderResult:
+class RenderResult(NamedTuple):
     """``calls`` are (message id, text as in `relay.model.NewCall`); calls and rejected empty: nothing to send."""
 
     calls: Sequence[tuple[str, str]]

@@ -23,8 +23,8 @@ class Example:
 class Helper:
     """``function`` gets JSON values, None for both undefined and null, and returns None for undefined.
 
-    Arguments that the template leaves out arrive as None too. A ``variadic`` helper gets exactly
-    the arguments written in the template and never returns None.
+    Arguments that the template leaves out are None too: all parameters but the first have this default.
+    A ``variadic`` helper gets exactly the arguments written in the template and never returns None.
     Raises `HelperError` for arguments it cannot work with, and nothing else.
     """
 

@@ -43,7 +43,7 @@ def _iso_second(at_s: int) -> str:
         raise ValueError("the time is outside the years 1 to 9999") from None
 
 
-def iso_time(value: Any, zone: Any) -> str | None:
+def iso_time(value: Any, zone: Any = None) -> str | None:
     if value is None or value == "":
         return None
     local = UTC if zone is None else _named_zone(zone)
@@ -53,7 +53,7 @@ def iso_time(value: Any, zone: Any) -> str | None:
         raise _no_time() from None
 
 
-def local_time(value: Any, zone: Any) -> str | None:
+def local_time(value: Any, zone: Any = None) -> str | None:
     if value is None or value == "":
         return None
     local = _named_zone(zone)

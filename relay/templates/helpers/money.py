@@ -12,7 +12,7 @@ from relay.templates.helpers.currencies import DECIMAL_PLACES
 _SURELY_EXACT = 10**15
 
 
-def money(minor: Any, currency: Any, places: Any) -> float | int | None:
+def money(minor: Any, currency: Any = None, places: Any = None) -> float | int | None:
     if minor is None:
         return None
     amount = minor if type(minor) is int else _whole(minor)
@@ -25,7 +25,7 @@ def money(minor: Any, currency: Any, places: Any) -> float | int | None:
     return major
 
 
-def round_money(amount: Any, currency: Any, places: Any) -> float | int | None:
+def round_money(amount: Any, currency: Any = None, places: Any = None) -> float | int | None:
     if amount is None:
         return None
     if not isinstance(amount, int | float) or isinstance(amount, bool):
@@ -39,7 +39,7 @@ def round_money(amount: Any, currency: Any, places: Any) -> float | int | None:
     return int(rounded) if exponent == 0 else float(rounded) + 0.0  # Never -0.0.
 
 
-def minor_units(amount: Any, currency: Any, places: Any) -> int | None:
+def minor_units(amount: Any, currency: Any = None, places: Any = None) -> int | None:
     if amount is None:
         return None
     exponent = _places(currency) if places is None else _given_places(places)

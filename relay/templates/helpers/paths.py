@@ -10,7 +10,7 @@ _NAMES = ("name", "key", "code")
 _MOST_STEPS = 20
 
 
-def value_at(document: Any, paths: Any) -> Any:
+def value_at(document: Any, paths: Any = None) -> Any:
     if document is None or paths is None:
         return None
     wanted = [paths] if isinstance(paths, str) else paths

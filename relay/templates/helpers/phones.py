@@ -8,7 +8,7 @@ from relay.templates.helpers.contract import Example, Helper, HelperError
 from relay.templates.helpers.countries import country_code
 
 
-def phone(text: Any, country: Any) -> str | None:
+def phone(text: Any, country: Any = None) -> str | None:
     if text is None:
         return None
     if not isinstance(text, str):
