@@ -19,7 +19,7 @@ from relay.journal.protocol import JournalUnavailable
 from relay.journal.sqlite import SqliteJournal, connecting
 from relay.journal.sqlite.schema import migrations
 from relay.model import EventId, Selection
-from tests.journal.making import event, quarantined
+from tests.journal.making import RENDER, event, quarantined
 
 SITTER = """
 import sys
@@ -92,6 +92,22 @@ async def test_another_process_that_writes_is_waited_for(journal: SqliteJournal,
         assert not (await waiting).duplicate
 
 
+async def test_a_stage_that_is_behind_reads_apart_from_who_writes(journal: SqliteJournal, path: Path) -> None:
+    await journal.open_stage(RENDER.name, "beginning")
+    await journal.append_many([event("a"), event("b")])
+    assert (await journal.read_events(RENDER, 1)).waiting
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        waiting = asyncio.create_task(journal.append(event("c")))
+        assert len((await journal.read_events(RENDER, 2)).events) == 2
+        assert len((await journal.read_events(RENDER, 3)).events) == 2
+        assert not waiting.done()
+        other.execute("commit")
+        await waiting
+
+    assert len((await journal.read_events(RENDER, 4)).events) == 3
+
+
 async def test_a_lock_that_is_never_released_is_given_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connecting, "BUSY_S", 0.05)
     journal = await SqliteJournal.open(path)
@@ -120,6 +136,21 @@ async def test_a_file_that_was_removed_is_noticed_and_not_made_again(journal: Sq
     with pytest.raises(JournalUnavailable):
         await journal.gate("opens a connection")
     assert not path.exists()
+
+
+async def test_no_stage_reads_a_file_that_was_put_in_the_place_of_its_own(journal: SqliteJournal, path: Path) -> None:
+    other_path = path.with_name("other.db")
+    other = await SqliteJournal.open(other_path)
+    for each in (journal, other):
+        await each.open_stage(RENDER.name, "beginning")
+        await each.append(event("a"))
+    await other.close()
+    for _ in range(2):
+        assert len((await journal.read_events(RENDER, 10)).events) == 1
+    other_path.replace(path)
+
+    with pytest.raises(JournalUnavailable, match="replaced"):
+        await journal.read_events(RENDER, 10)
 
 
 async def test_what_cannot_be_a_journal(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from relay.journal.protocol import Candidates, Claim, Dropped, Emptied, Forgotten
 from relay.journal.sqlite import appending, arrivals, finding, forgetting, reading, settling, showing, standing
+from relay.journal.sqlite.batches import Batches
 from relay.journal.sqlite.locking import FileLock
 from relay.journal.sqlite.readers import Readers
 from relay.journal.sqlite.retention import BodyRetention, Retention
@@ -65,6 +66,7 @@ class SqliteJournal:
         self._quarantine_max_bytes = quarantine_max_bytes
         self._writer = Writer(path, observe_commit)
         self._stages = Readers(path, threads=2)
+        self._batches = Batches(self._writer, self._stages)
         # Apart, so that a search through the whole log holds up no stage.
         self._lookups = Readers(path, threads=1)
         self._retention = Retention(self._lookups, self._writer)
@@ -136,7 +138,7 @@ class SqliteJournal:
         return nullcontext(_Ours())
 
     async def read_events(self, stage: Stage, limit: int) -> EventBatch:
-        return await self._stages.read(lambda db: reading.read_events(db, stage, limit))
+        return await self._batches.read(stage, lambda db: reading.read_events(db, stage, limit))
 
     async def settle_events(
         self,
@@ -153,7 +155,7 @@ class SqliteJournal:
         )
 
     async def read_calls(self, stage: Stage, limit: int) -> CallBatch:
-        return await self._stages.read(lambda db: reading.read_calls(db, stage, limit))
+        return await self._batches.read(stage, lambda db: reading.read_calls(db, stage, limit))
 
     async def delivered(self, destination: str, message_ids: Sequence[str]) -> set[str]:
         return await self._stages.read(lambda db: reading.delivered(db, destination, message_ids))

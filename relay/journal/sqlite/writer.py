@@ -1,4 +1,7 @@
-"""The one thread that writes. Whatever waits shares a transaction, and so one fsync."""
+"""The one thread that writes. Whatever waits shares a transaction, and so one fsync.
+
+It also reads what it has just written: see `relay.journal.sqlite.batches`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -22,6 +26,8 @@ from relay.journal.sqlite.turns import Turns
 from relay.model import Appended, NewEvent
 
 T = TypeVar("T")
+_READING_S = 0.002
+"""After that, whoever wants to write goes before whoever wants to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,11 @@ class _Write:
 @dataclass(frozen=True, slots=True)
 class _Alone(_Write):
     """Needs no transaction, or cannot be in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read(_Write):
+    """Writes nothing, and waits for no commit."""
 
 
 _Operation: TypeAlias = _Append | _Write
@@ -86,6 +97,12 @@ class Writer:
         self._put(_Alone(future, work))
         return await future
 
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` by the connection that writes, between two transactions. It has to be short."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._put(_Read(future, work))
+        return await future
+
     async def changed(self) -> bool:
         """Whether another connection committed since this was last asked."""
         return await self.alone(self._changed)
@@ -105,18 +122,40 @@ class Writer:
     # -- from here on in the thread
 
     def _work(self) -> None:
+        reads: deque[_Read] = deque()
         more = True
-        while more:
-            first = self._queue.get()
-            waiting = [first, *(self._queue.get() for _ in range(self._queue.qsize()))]
-            group = [operation for operation in waiting if operation is not None]
-            more = len(group) == len(waiting)
+        while more or reads:
+            waiting = self._waiting(at_once=bool(reads))
+            more = more and None not in waiting
+            reads += [operation for operation in waiting if isinstance(operation, _Read)]
+            group = [operation for operation in waiting if operation is not None and not isinstance(operation, _Read)]
             if group:
                 self._serve(group)
+            until_s = time.perf_counter() + _READING_S
+            while reads:
+                self._answer(reads.popleft())
+                if time.perf_counter() > until_s:
+                    break
         self._checkpoint()
         self._disconnect()
         if self._turns is not None:
             self._turns.close()
+
+    def _waiting(self, *, at_once: bool) -> list[_Operation | None]:
+        """All there is; unless ``at_once``, it is waited for."""
+        first = [] if at_once else [self._queue.get()]
+        return [*first, *(self._queue.get() for _ in range(self._queue.qsize()))]
+
+    def _answer(self, read: _Read) -> None:
+        try:
+            self._check_file()
+            answer = Answer(read.future, read.work(self._connect()))
+        except Exception as error:  # It goes to the one who waits.
+            trouble = is_file_trouble(error)
+            if trouble:
+                self._disconnect()
+            answer = Answer(read.future, error=unavailable(self._path, error) if trouble else error)
+        hand_back(self._loop, [answer], lambda: None)
 
     def _serve(self, group: Sequence[_Operation]) -> None:
         duration_s = 0.0
