@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from relay.app.building import build_keepers
 from relay.app.clock import now_ms
@@ -41,9 +41,9 @@ async def probe_commerce(loaded: Loaded) -> list[tuple[str, bool, str]]:
     return told
 
 
-async def probe_destinations(loaded: Loaded) -> list[tuple[str, Decision]]:
-    """How each destination answers a request without side effects."""
-    return [(name, await probe_destination(loaded, name)) for name in loaded.options.destinations]
+async def probe_destinations(loaded: Loaded, names: Iterable[str]) -> list[tuple[str, Decision]]:
+    """How each of these destinations answers a request without side effects."""
+    return [(name, await probe_destination(loaded, name)) for name in names]
 
 
 async def probe_destination(loaded: Loaded, name: str) -> Decision:

@@ -15,6 +15,7 @@ from relay.model import VerdictKind
 if TYPE_CHECKING:
     from relay.destinations.contract import Decision
     from relay.settings.loading import Loaded
+    from relay.settings.options import DestinationOptions
 
 Status = Literal["ok", "warning", "failed"]
 
@@ -47,8 +48,6 @@ async def run_checks(checks: Sequence[Check], loaded: Loaded) -> list[Finding]:
 
 async def configuration(loaded: Loaded) -> Sequence[Finding]:
     """It was loaded, so it is valid; what remains is what is valid and still hardly meant."""
-    from relay.settings.inspecting import PLACEHOLDER
-    from relay.settings.options import SegmentOptions
     from relay.settings.values import NEEDED
 
     options = loaded.options
@@ -69,8 +68,8 @@ async def configuration(loaded: Loaded) -> Sequence[Finding]:
                     text = f"Without [sources.{name}.{option}] its webhooks make no calls: they become dead letters."
                     yield Finding(f"sources.{name}.{option}", "warning", text)
         for name, destination in options.destinations.items():
-            if isinstance(destination, SegmentOptions) and destination.write_key.get_secret_value() == PLACEHOLDER:
-                text = "The write key is the placeholder. Put in the real one."
+            if _has_placeholder(destination):
+                text = "The write key is the placeholder, so the connection is not tried. Put in the real one."
                 yield Finding(f"destinations.{name}", "warning", text)
             if destination.mode == "test":
                 text = 'In test mode nothing is sent. Set mode = "live" when all is well.'
@@ -81,6 +80,13 @@ async def configuration(loaded: Loaded) -> Sequence[Finding]:
     file = loaded.path or "No file; defaults and environment"
     names = f"sources {_list(options.sources)}; destinations {_list(options.destinations)}"
     return [Finding("configuration", "ok", f"{file}: {names}."), *warnings()]
+
+
+def _has_placeholder(destination: DestinationOptions) -> bool:
+    from relay.settings.inspecting import PLACEHOLDER
+    from relay.settings.options import SegmentOptions
+
+    return isinstance(destination, SegmentOptions) and destination.write_key.get_secret_value() == PLACEHOLDER
 
 
 def _list(names: Iterable[str]) -> str:
@@ -144,7 +150,10 @@ async def connections(loaded: Loaded) -> Sequence[Finding]:
         findings.append(Finding(f"sources.{name}", "failed" if problem else "ok", told))
     for name, problem, told in await probe_commerce(loaded):
         findings.append(Finding(f"sources.{name}.commerce", "failed" if problem else "ok", told))
-    for name, decision in await probe_destinations(loaded):
+    destinations = loaded.options.destinations
+    for name, decision in await probe_destinations(
+        loaded, [n for n in destinations if not _has_placeholder(destinations[n])]
+    ):
         findings.append(Finding(f"destinations.{name}", _PROBED[decision.verdict], _probed(name, decision)))
     return findings
 

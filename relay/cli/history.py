@@ -126,7 +126,9 @@ async def followed(work: AsyncIterator[Told], *, quiet: bool) -> Told:
 
     told = Told()
     columns = (SpinnerColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
-    with Progress(*columns, console=error_console(), transient=True, disable=quiet) as progress:
+    console = error_console()
+    # Where it cannot move it would leave an empty line.
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task("", total=None, told="reading")
         async for told in work:
             progress.update(task, told=f"{told.rows} rows, {told.appended} added, {told.rejected} rejected")

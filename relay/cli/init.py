@@ -112,6 +112,7 @@ def _copy_templates(target: Path, kinds: Sequence[str], platform: str, *, force:
 
 def _next_steps(file: Path, platform: str) -> str:
     from relay.cli.registering import Registration, topics, webhook_url
+    from relay.settings.inspecting import SECRET_PLACEHOLDER
     from relay.settings.options import RelayOptions
 
     key = f"is taken from {WRITE_KEY}" if WRITE_KEY in os.environ else f"goes into {file}, [destinations.segment]"
@@ -121,7 +122,7 @@ def _next_steps(file: Path, platform: str) -> str:
         platform=platform,
         url=webhook_url("https://<public host of the relay>", platform),
         topics=topics(options),
-        secret=f"as it is in {file}",
+        secret="a placeholder" if SECRET_PLACEHOLDER in file.read_text("utf-8") else f"<the secret in {file}>",
         table=f"{file}, [sources.{platform}]",
     )
     steps = registration.steps().replace("\n", "\n     ")

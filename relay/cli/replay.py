@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,8 +28,12 @@ from relay.codes import RelayError
 from relay.journal.protocol import Journal
 from relay.model import EventSummary, Selection
 
+if TYPE_CHECKING:
+    from relay.pipeline.replay import Prospect
+
 SAMPLE = 5
 BODY_EXPIRED = "retention.bodies_days has dropped what they held."
+FORGOTTEN = "what they held was erased at somebody's request. [forgotten]"
 
 
 def replay(
@@ -94,36 +98,41 @@ def replay(
     handling = Handling(destinations=tuple(to or ()), force=force, fetch_anew=fetch_anew)
     pace = Pace(rate or loaded.options.history.replay_per_second, clock=time.monotonic, sleep=asyncio.sleep)
 
-    async def work(journal: Journal) -> tuple[int, int, list[EventSummary], int]:
+    async def work(journal: Journal) -> tuple[Prospect, list[EventSummary], int]:
         from relay.pipeline import replay as pipeline
 
         sample = [*await journal.find(chosen, limit=SAMPLE)]
         found = await pipeline.originals(journal, chosen)
-        expired = await pipeline.without_body(journal, found)
-        if expired == len(found) > 0:
-            raise RelayError("body_expired", f"{number_of(expired, 'event')} cannot be replayed: {BODY_EXPIRED}")
+        prospect = await pipeline.prospect(journal, found)
+        if prospect.expired and not prospect.appended:
+            raise RelayError(
+                "body_expired", f"{number_of(prospect.expired, 'event')} cannot be replayed: {BODY_EXPIRED}"
+            )
         if not run:
-            return len(found) - expired, expired, sample, 0
+            return prospect, sample, 0
         appended = 0
         async for appended in pipeline.replay(
             journal, chosen, now_ms(), handling=handling, as_rendered=as_rendered, pace=pace.turns
         ):
             if not as_json and sys.stderr.isatty():
                 typer.echo(f"\rappended {appended}", nl=False, err=True)
-        return appended, expired, sample, appended
+        return prospect, sample, appended
 
     _tell(*with_journal(context, work), run=run, as_json=as_json)
 
 
-def _tell(count: int, expired: int, sample: list[EventSummary], appended: int, *, run: bool, as_json: bool) -> None:
+def _tell(prospect: Prospect, sample: list[EventSummary], appended: int, *, run: bool, as_json: bool) -> None:
     from relay.cli import showing
 
+    count = appended if run else prospect.appended
     if as_json:
+        left_out = {"body_expired": prospect.expired, "forgotten": prospect.forgotten}
         shown = [showing.as_json(event) for event in sample]
-        print_json({"events": count, "body_expired": expired, "appended": appended, "sample": shown})
+        print_json({"events": count, **left_out, "appended": appended, "sample": shown})
         return
-    if expired:
-        typer.echo(f"{number_of(expired, 'event')} left out: {BODY_EXPIRED} [body_expired]", err=True)
+    for number, why in ((prospect.expired, f"{BODY_EXPIRED} [body_expired]"), (prospect.forgotten, FORGOTTEN)):
+        if number:
+            typer.echo(f"{number_of(number, 'event')} left out: {why}", err=True)
     if run:
         if sys.stderr.isatty():
             typer.echo("\r", nl=False, err=True)

@@ -12,11 +12,12 @@ import typer
 
 from relay.cli.frame import FAILED, JsonOption, frame, print_json
 from relay.codes import CODES, RelayError
-from relay.model import EventId, OutcomeKind, Timeline, Webhook
+from relay.model import EventId, OutcomeKind, Timeline, Webhook, deliver_stage, render_stage
 
 if TYPE_CHECKING:
     from relay.cli.sampling import Signed
     from relay.destinations.contract import Answer
+    from relay.journal.protocol import Journal
     from relay.settings.loading import Loaded
 
 TIMEOUT_S = 30.0
@@ -157,21 +158,30 @@ def _read(answer: Answer) -> tuple[Any, EventId | None]:
 
 
 async def _wait(loaded: Loaded, event_id: EventId) -> Timeline:
-    """Raises RelayError when it takes too long, or the event is in another journal."""
+    """Tell what holds the event up, as soon as that is known.
+
+    Raises RelayError when it takes too long, or the event is in another journal.
+    """
     from relay.app import existing_journal
 
     names = list(loaded.options.destinations)
     told: Timeline | None = None
+    holds: list[str] = []
     async with existing_journal(loaded) as journal:
         try:
             async with asyncio.timeout(WAIT_S):
                 # Other processes write without a signal.
-                while (told := await journal.timeline(event_id)) is not None and not _ended(told, names):  # noqa: ASYNC110
+                while (told := await journal.timeline(event_id)) is not None and not _ended(told, names):
+                    now = await _holding(journal, told, names)
+                    for line in now:
+                        if line not in holds:
+                            typer.secho(f"waiting: {line}", fg="yellow", err=True)
+                    holds = now
                     await asyncio.sleep(LOOK_AGAIN_S)
         except TimeoutError:
             raise RelayError(
                 "timeout",
-                f"Event {event_id} has not ended after {WAIT_S:g} s.",
+                "\n".join([f"Event {event_id} has not ended after {WAIT_S:g} s.", *holds]),
                 f"See /readyz, and `relay show {event_id}`.",
             ) from None
     if told is None:
@@ -179,6 +189,26 @@ async def _wait(loaded: Loaded, event_id: EventId) -> Timeline:
             "not_found", f"Event {event_id} is not in this journal.", "Leave out --wait for another relay."
         )
     return told
+
+
+async def _holding(journal: Journal, told: Timeline, destinations: list[str]) -> list[str]:
+    """The lines that the event waits in and that stand still, in a line each: which, why, what to do."""
+    from relay.pipeline.gates import is_paused
+
+    stages = {name: deliver_stage(name) for name in destinations} if told.calls else {}
+    waits_for = stages or {told.event.source: render_stage(told.event.source)}
+    found = []
+    for name, stage in waits_for.items():
+        if await is_paused(journal, stage):
+            code, why = "paused", ""
+        else:
+            gate = await journal.gate(stage)
+            code, why = gate.code if gate.failures else "", gate.why
+        if code:
+            known = CODES[code]
+            parts = (known.meaning, why and f"{why}.", known.remedy.replace("NAME", name))
+            found.append(f"{name}: {' '.join(filter(None, parts))} [{code}]")
+    return found
 
 
 def _ended(told: Timeline, destinations: list[str]) -> bool:

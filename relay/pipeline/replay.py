@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from relay.journal.protocol import Journal
 from relay.model import Event, EventId, Lane, NewEvent, Selection
@@ -44,14 +45,24 @@ async def replay(
         yield done
 
 
-async def without_body(journal: Journal, chosen: Mapping[EventId, EventId]) -> int:
-    """How many of these `originals` have outlived their body, so that `replay` leaves them out."""
+class Prospect(NamedTuple):
+    """How many of the chosen events `replay` appends, and how many it leaves out, and why."""
+
+    appended: int
+    expired: int
+    """Their bodies are gone."""
+    forgotten: int
+
+
+async def prospect(journal: Journal, chosen: Mapping[EventId, EventId]) -> Prospect:
+    """What `replay` would make of these `originals`."""
     ids = list(chosen)
-    expired = 0
+    appended = found_events = 0
     for start in range(0, len(ids), PAGE_EVENTS):
         found = await _found(journal, {event_id: chosen[event_id] for event_id in ids[start : start + PAGE_EVENTS]})
-        expired += sum(not event.body for event in found)
-    return expired
+        appended += sum(bool(event.body) for event in found)
+        found_events += len(found)
+    return Prospect(appended, found_events - appended, len(ids) - found_events)
 
 
 async def _found(journal: Journal, chosen: Mapping[EventId, EventId]) -> list[Event]:

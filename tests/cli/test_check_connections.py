@@ -97,3 +97,17 @@ async def test_private_addresses_are_refused_unless_allowed(relay: Relay) -> Non
     assert ran.code == 1
     assert statuses(ran)["destinations.segment"] == "failed"
     assert not api.asked
+
+
+@pytest.mark.usefixtures("folder")
+async def test_a_placeholder_is_not_asked_for(relay: Relay) -> None:
+    lookalike = SegmentLookalike(["a-write-key"])
+    async with serve(lookalike) as segment_url:
+        text = TOML.format(segment=segment_url, commerce="http://127.0.0.1:9", allow_private="true", client_secret="x")
+        text = text.replace("a-write-key", "your-write-key") + 'mode = "test"\n'
+        Path("relay.toml").write_text(text)
+        ran = await asyncio.to_thread(relay, "check", "--json")
+    told = [found for found in ran.json["findings"] if found["name"] == "destinations.segment"]
+    assert [found["status"] for found in told] == ["warning", "warning"]
+    assert "so the connection is not tried" in told[0]["text"]
+    assert "test mode" in told[1]["text"]

@@ -35,6 +35,11 @@ def test_the_file_holds_a_new_secret_that_only_its_owner_reads(folder: Path, rel
     assert secret not in (folder / "other" / "relay.toml").read_text()
 
 
+def test_the_steps_say_where_the_secret_is(folder: Path, relay: Relay) -> None:
+    assert "and the secret key       <the secret in shop/relay.toml>\n" in relay("init", "shop").out
+    assert "[sources.shopify]; now: a placeholder\n" in relay("init", "other", "--source", "shopify").out
+
+
 def test_every_option_is_in_the_file_with_its_default(folder: Path, relay: Relay) -> None:
     relay("init")
     text = Path("relay.toml").read_text()

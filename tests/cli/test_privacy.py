@@ -63,8 +63,13 @@ async def test_forgetting_counts_first_and_is_written_down(
             shown = await asyncio.to_thread(relay, "show", hers)
             assert "forgotten" in shown.out
             assert EMAIL not in shown.out
-            replayed = await asyncio.to_thread(relay, "replay", hers, "--run", "--json")
-            assert replayed.json["appended"] == 0
+            counted = await asyncio.to_thread(relay, "replay", hers, other, "--json")
+            assert (counted.json["events"], counted.json["forgotten"]) == (1, 1)
+            counted = await asyncio.to_thread(relay, "replay", hers)
+            assert "1 event left out: what they held was erased" in counted.err
+            assert "There is nothing to replay." in counted.out
+            replayed = await asyncio.to_thread(relay, "replay", hers, other, "--run", "--json")
+            assert (replayed.json["appended"], replayed.json["forgotten"]) == (1, 1)
             audits = (await asyncio.to_thread(relay, "audit", "--json")).json
             assert [(one["kind"], one["events"], one["event_id"]) for one in audits] == [
                 ("redact_customer", 1, None),

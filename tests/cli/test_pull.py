@@ -183,3 +183,10 @@ def test_what_cannot_be_pulled_is_said(
         assert ran.code in (1, 2)
         assert told in ran.err
         assert "Traceback" not in ran.err
+
+
+def test_without_a_connection_it_says_so_and_no_more(relay: Relay, configured: Configured) -> None:
+    configured("http://127.0.0.1:9")
+    ran = relay(*PULL)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines()[:2] == ["config_missing", "  sources.elasticpath.commerce is not set."]

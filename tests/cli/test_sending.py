@@ -14,10 +14,12 @@ import pytest
 
 from relay.app import Relay as RunningRelay
 from relay.cases.members import members_of
+from relay.demo.serving import serve
 from relay.model import EventId, Selection
 from relay.packaged import packaged_templates
 from tests.cli.running import Relay
 from tests.posting import get
+from tests.receiving import Receiver, answering
 from tests.running import configuration, drained, running
 
 SECRETS = {
@@ -143,6 +145,29 @@ async def test_what_ends_dead_fails(environ: Mapping[str, str], relay: Relay, fo
         arguments = ("send", "--sample", SAMPLE, "--source", "elasticpath", "--url", server.url, "--wait")
         ran = await asyncio.to_thread(relay, *arguments)
         assert (ran.code, "template_failed" in ran.out) == (1, True)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_what_holds_it_up_is_told(
+    environ: Mapping[str, str], relay: Relay, monkeypatch: pytest.MonkeyPatch, *, paused: bool
+) -> None:
+    monkeypatch.setattr("relay.cli.send.WAIT_S", 2.0)
+    arguments = ("send", "--sample", SAMPLE, "--source", "elasticpath", "--live", "--wait")
+    async with serve(Receiver(answering(401))) as host:
+        refusing = {**environ, "RELAY_DESTINATIONS__SEGMENT__MODE": "live", "RELAY_DESTINATIONS__SEGMENT__HOST": host}
+        for name, value in refusing.items():
+            monkeypatch.setenv(name, value)
+        async with running(refusing) as server:
+            if paused:
+                await asyncio.to_thread(relay, "destinations", "pause", "segment")
+            ran = await asyncio.to_thread(relay, *arguments, "--url", server.url)
+    code = "paused" if paused else "key_refused"
+    assert ran.code == 1
+    waiting, timeout = ran.err.split("timeout\n")
+    assert waiting.startswith("waiting: segment: ")
+    assert waiting.endswith(f"[{code}]\n")
+    assert f"[{code}]" in timeout
+    assert waiting.count("waiting:") == 1
 
 
 async def test_another_secret_is_refused(

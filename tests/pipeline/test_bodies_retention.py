@@ -10,7 +10,7 @@ import pytest
 from relay.app import Relay, now_ms
 from relay.demo.serving import serve
 from relay.model import EventId, OutcomeKind, Selection, deliver_stage, render_stage
-from relay.pipeline.replay import originals, replay, without_body
+from relay.pipeline.replay import originals, prospect, replay
 from relay.pipeline.retention import DAY_MS, Keep, Retention
 from tests.cli.running import runner
 from tests.logbook import Logbook
@@ -77,7 +77,7 @@ async def test_a_replay_that_has_its_body_yet_is_replayed(tmp_path: Path) -> Non
         assert [bool(event.body) for event in await relay.journal.events([first, second])] == [False, False]
 
         chosen = await originals(relay.journal, Selection())
-        assert await without_body(relay.journal, chosen) == 1
+        assert await prospect(relay.journal, chosen) == (1, 1, 0)
         assert [done async for done in replay(relay.journal, Selection(), in_two_days)] == [1]
         relay.wakeups.wake_all()
         await drained(relay)
