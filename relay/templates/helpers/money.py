@@ -10,6 +10,8 @@ from relay.templates.helpers.currencies import DECIMAL_PLACES
 
 # Up to here the nearest double prints as exactly the decimal that is meant.
 _SURELY_EXACT = 10**15
+# Below this no two amounts of six decimals are the same double.
+_SURELY_ROUND = 10**9
 
 
 def money(minor: Any, currency: Any = None, places: Any = None) -> float | int | None:
@@ -31,6 +33,9 @@ def round_money(amount: Any, currency: Any = None, places: Any = None) -> float 
     if not isinstance(amount, int | float) or isinstance(amount, bool):
         raise HelperError("the amount must be a number; $number makes one of text")
     exponent = _places(currency) if places is None else _given_places(places)
+    if abs(amount) < _SURELY_ROUND and round(amount, exponent) == amount:
+        # As most are. Decimal would cost ten times as much, and give the same.
+        return int(amount) if exponent == 0 else amount + 0.0
     try:
         # First to more decimals than any currency has, so that binary dust does not decide a half.
         rounded = Decimal(repr(round(amount, 10))).quantize(Decimal(1).scaleb(-exponent), ROUND_HALF_UP)
