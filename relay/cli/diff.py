@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relay.cli.frame import FAILED, JsonOption, frame, number_of, print_json
-from relay.cli.selecting import KeyOption, SinceOption, SourceOption, TopicOption, UntilOption, selection
+from relay.cli.selecting import Filters, KeyOption, SinceOption, SourceOption, TopicOption, UntilOption
 from relay.codes import RelayError
 from relay.model import Selection
 
@@ -50,11 +50,9 @@ def diff(
     Shows which calls and fields change, the count by tracked event, the change in revenue and number
     of orders, and new errors. Sends nothing. The exit code is 1 when something differs.
     """
-    from relay.app import now_ms
-
     if not candidate.is_dir():
         raise RelayError("bad_argument", f"{candidate} is not a folder.")
-    chosen = selection(source=source, topic=topic, key=key, since=since, until=until, now_ms=now_ms())
+    chosen = Filters(source=source, topic=topic, since=since, until=until).selection(key=key)
     report = asyncio.run(_compare(frame(context).load(), candidate, chosen, last))
     if as_json:
         print_json(_as_json(report))

@@ -12,14 +12,11 @@ from relay.cli.frame import JsonOption, frame, print_json
 from relay.cli.selecting import (
     CodeOption,
     DestinationOption,
+    Filters,
     LimitOption,
-    OutcomeOption,
     SinceOption,
     SourceOption,
-    TopicOption,
-    TrackedOption,
-    UntilOption,
-    selection,
+    with_filters,
 )
 from relay.codes import RelayError
 from relay.model import EventId, OutcomeKind, Selection
@@ -30,36 +27,16 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
+@with_filters
 def events(
     context: typer.Context,
+    filters: Filters,
     key: Annotated[str | None, typer.Argument(help="Order id or number, customer id, or e-mail.")] = None,
-    source: SourceOption = None,
-    topic: TopicOption = None,
-    tracked_event: TrackedOption = None,
-    outcome: OutcomeOption = None,
-    destination: DestinationOption = None,
-    code: CodeOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:
     """List events, newest first: by order number, customer, topic, time or outcome."""
-    from relay.app import now_ms
-
-    chosen = selection(
-        source=source,
-        topic=topic,
-        key=key,
-        tracked_event=tracked_event,
-        outcome=outcome,
-        destination=destination,
-        code=code,
-        since=since,
-        until=until,
-        now_ms=now_ms(),
-    )
-    _list(context, chosen, limit, as_json)
+    _list(context, filters.selection(key=key), limit, as_json)
 
 
 def dead(
@@ -72,12 +49,8 @@ def dead(
     as_json: JsonOption = False,
 ) -> None:
     """List events with a dead letter. `relay show ID` tells why, `relay replay` tries again."""
-    from relay.app import now_ms
-
-    chosen = selection(
-        source=source, destination=destination, code=code, outcome=OutcomeKind.DEAD, since=since, now_ms=now_ms()
-    )
-    _list(context, chosen, limit, as_json)
+    filters = Filters(source=source, destination=destination, code=code, outcome=OutcomeKind.DEAD, since=since)
+    _list(context, filters.selection(), limit, as_json)
 
 
 def show(

@@ -12,18 +12,7 @@ import typer
 from relay.cli.frame import JsonOption, frame, number_of, print_json
 from relay.cli.history import ToOption, known_destinations
 from relay.cli.lookup import with_journal
-from relay.cli.selecting import (
-    CodeOption,
-    DestinationOption,
-    KeyOption,
-    OutcomeOption,
-    SinceOption,
-    SourceOption,
-    TopicOption,
-    TrackedOption,
-    UntilOption,
-    selection,
-)
+from relay.cli.selecting import Filters, KeyOption, with_filters
 from relay.codes import RelayError
 from relay.journal.protocol import Journal
 from relay.model import EventSummary, Selection
@@ -36,18 +25,12 @@ BODY_EXPIRED = "retention.bodies_days has dropped what they held."
 FORGOTTEN = "what they held was erased at somebody's request. [forgotten]"
 
 
+@with_filters
 def replay(
     context: typer.Context,
+    filters: Filters,
     event_id: Annotated[list[int] | None, typer.Argument(help="Ids of events.")] = None,
     key: KeyOption = None,
-    source: SourceOption = None,
-    topic: TopicOption = None,
-    tracked_event: TrackedOption = None,
-    outcome: OutcomeOption = None,
-    destination: DestinationOption = None,
-    code: CodeOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
     to: ToOption = None,
     as_rendered: Annotated[
         bool, typer.Option("--as-rendered", help="The calls of then, not those of today's templates.")
@@ -74,19 +57,7 @@ def replay(
     from relay.pipeline.handling import Handling
     from relay.pipeline.pacing import Pace
 
-    chosen = selection(
-        event_ids=event_id,
-        source=source,
-        topic=topic,
-        key=key,
-        tracked_event=tracked_event,
-        outcome=outcome,
-        destination=destination,
-        code=code,
-        since=since,
-        until=until,
-        now_ms=now_ms(),
-    )
+    chosen = filters.selection(event_ids=event_id, key=key)
     if chosen == Selection() and not all_events:
         raise RelayError("bad_argument", "Nothing says which events to replay.", "Name ids or a filter, or --all.")
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, TypeAlias
+from functools import wraps
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -32,33 +36,52 @@ _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
-def selection(
-    *,
-    event_ids: list[int] | None = None,
-    source: str | None = None,
-    topic: str | None = None,
-    key: str | None = None,
-    tracked_event: str | None = None,
-    outcome: OutcomeKind | None = None,
-    destination: str | None = None,
-    code: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    now_ms: int,
-) -> Selection:
-    """Raises RelayError `bad_argument` for a time that cannot be read."""
-    return Selection(
-        event_ids=tuple(EventId(event_id) for event_id in event_ids or ()),
-        source=source,
-        topic=topic,
-        key=key,
-        tracked_event=tracked_event,
-        outcome=outcome,
-        destination=destination,
-        code=code,
-        since_ms=time_ms("--since", since, now_ms),
-        until_ms=time_ms("--until", until, now_ms),
-    )
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What commands choose events by; `with_filters` makes each an option."""
+
+    source: SourceOption = None
+    topic: TopicOption = None
+    tracked_event: TrackedOption = None
+    outcome: OutcomeOption = None
+    destination: DestinationOption = None
+    code: CodeOption = None
+    since: SinceOption = None
+    until: UntilOption = None
+
+    def selection(self, *, event_ids: list[int] | None = None, key: str | None = None) -> Selection:
+        """Raises RelayError `bad_argument` for a time that cannot be read."""
+        from relay.app import now_ms
+
+        at_ms = now_ms()
+        return Selection(
+            event_ids=tuple(EventId(event_id) for event_id in event_ids or ()),
+            source=self.source,
+            topic=self.topic,
+            key=key,
+            tracked_event=self.tracked_event,
+            outcome=self.outcome,
+            destination=self.destination,
+            code=self.code,
+            since_ms=time_ms("--since", self.since, at_ms),
+            until_ms=time_ms("--until", self.until, at_ms),
+        )
+
+
+def with_filters(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `Filters` where it has a parameter of that type, called ``filters``."""
+    options = inspect.signature(Filters, eval_str=True).parameters
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        parameters += options.values() if parameter.annotation is Filters else [parameter]
+
+    @wraps(command)
+    def filtered(**given: Any) -> None:
+        command(filters=Filters(**{name: given.pop(name) for name in options}), **given)
+
+    filtered.__dict__["__signature__"] = inspect.Signature(parameters)
+    filtered.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return filtered
 
 
 def time_ms(option: str, text: str | None, now_ms: int) -> int | None:

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import orjson
 import pytest
 
 from relay.app import Relay as RunningRelay
+from relay.cli import build
+from relay.cli.selecting import Filters
 from relay.demo.samples import CUSTOMER_ID, ORDER_ID, samples
 from relay.demo.serving import serve
 from tests.cli.running import Relay
@@ -446,3 +448,10 @@ def test_a_file_that_is_no_journal_is_told_and_left_alone(
 
     assert (ran.code, ran.error["code"]) == (1, "journal_unavailable")
     assert Path("relay.db").read_text() == text
+
+
+@pytest.mark.parametrize("command", ["events", "replay"])
+def test_what_lists_events_and_what_replays_them_choose_by_the_same(command: str) -> None:
+    options = {parameter.name for parameter in build().commands[command].params}
+    assert {field.name for field in fields(Filters)} <= options
+    assert "filters" not in options
