@@ -14,7 +14,7 @@ from relay.pipeline.wakeups import Stopping, Wakeups
 JOURNAL_RETRY_S = 1.0
 
 Work = Callable[[Claim], Awaitable[bool]]
-"""Works a partition that is claimed; False when there is nothing to do."""
+"""Works a partition that is claimed; False when nothing was left behind that was there."""
 
 
 async def work_partitions(

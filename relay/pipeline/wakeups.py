@@ -14,7 +14,7 @@ class Stopping(Exception):
 class Wakeups:
     """Flags are set by whoever wrote, and by the watcher of other processes' writes.
 
-    A line clears its flag, reads, and waits only when it read nothing: a wake-up between clearing
+    A line clears its flag, reads, and waits only when it left nothing behind: a wake-up between clearing
     and waiting is therefore never lost.
     """
 
