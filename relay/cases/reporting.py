@@ -10,6 +10,7 @@ from xml.etree import ElementTree as Xml
 from relay.cases.finding import CaseFile, Key
 from relay.cases.running import Result
 from relay.model import JsonObject
+from relay.templates.diagnostics import Diagnostic
 
 MARKS = {"passed": ".", "failed": "F", "new": "N", "broken": "E"}
 # Characters that XML 1.0 cannot hold, even escaped.
@@ -51,7 +52,7 @@ def left_out(found: Mapping[Key, int]) -> Iterator[str]:
         )
 
 
-def as_json(results: Sequence[Result], skipped: Mapping[Key, int]) -> JsonObject:
+def as_json(results: Sequence[Result], skipped: Mapping[Key, int], suspicions: Sequence[Diagnostic]) -> JsonObject:
     return {
         "ok": all(result.status == "passed" for result in results),
         "cases": [_case(result) for result in results],
@@ -59,6 +60,7 @@ def as_json(results: Sequence[Result], skipped: Mapping[Key, int]) -> JsonObject
             {"platform": platform, "tracked_event": tracked_event, "cases": count}
             for (platform, tracked_event), count in sorted(skipped.items())
         ],
+        "suspicions": [diagnostic.as_json() for diagnostic in suspicions],
     }
 
 

@@ -94,11 +94,12 @@ def _list(names: Iterable[str]) -> str:
 
 
 async def templates(loaded: Loaded) -> Sequence[Finding]:
-    """Every template compiles, the packaged ones and those laid over them."""
+    """Every template compiles, the packaged ones and those laid over them; a likely mistake in these is a warning."""
     return await asyncio.to_thread(_templates, loaded)
 
 
 def _templates(loaded: Loaded) -> Sequence[Finding]:
+    from relay.cli.rendering_cases import found_cases, suspicions
     from relay.renderer import build_library
     from relay.templates.library import TemplatesInvalid
 
@@ -109,7 +110,11 @@ def _templates(loaded: Loaded) -> Sequence[Finding]:
         return [Finding("templates", "failed", problem.for_person()) for problem in error.problems]
     found = [*snapshot.templates(), *snapshot.all_mappings()]
     own = sum(template.path.is_relative_to(overlay) for template in found)
-    return [Finding("templates", "ok", f"{len(found)} compile; {own} of them are yours, in {overlay}.")]
+    likely = suspicions(loaded, snapshot, found_cases(loaded, snapshot).files) if own else ()
+    return [
+        Finding("templates", "ok", f"{len(found)} compile; {own} of them are yours, in {overlay}."),
+        *(Finding("templates", "warning", diagnostic.for_person()) for diagnostic in likely),
+    ]
 
 
 async def sources(loaded: Loaded) -> Sequence[Finding]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 from relay.cases.case import Made
-from relay.cases.finding import Found, find
+from relay.cases.finding import SOURCES, CaseFile, Found, find
 from relay.cases.keys import Remembering
 from relay.cases.mapping_case import Mapped, MappingCase, Maps, text_of_call
-from relay.cases.running import Rendering, Renders
+from relay.cases.running import Rendering, Renders, check
 from relay.model import Event, JsonObject, OutcomeKind
 from relay.pipeline.call_mapping import map_call
 from relay.pipeline.mapping import Ended, MappedCall
@@ -21,8 +21,9 @@ from relay.renderer import build_renderer, limits
 from relay.settings.loading import Loaded
 from relay.settings.options import RelayOptions, SourceOptions
 from relay.templates.agreement import differences
-from relay.templates.diagnostics import TemplateFailure
+from relay.templates.diagnostics import Diagnostic, TemplateFailure
 from relay.templates.engine import Engine, FastEngine
+from relay.templates.examined import Examined
 from relay.templates.library import Snapshot, packaged_templates
 from relay.templates.reference import ReferenceEngine
 from relay.templates.template import Template
@@ -39,24 +40,39 @@ def found_cases(loaded: Loaded, snapshot: Snapshot) -> Found:
     return find(packaged_templates(), overlay, snapshot.templates(), snapshot.all_mappings())
 
 
-def renders(loaded: Loaded, snapshot: Snapshot, choice: EngineChoice = "fast") -> Renders:
-    """Renders with each case's own source settings and the configured limits; a user's as strictly as configured."""
+def suspicions(loaded: Loaded, snapshot: Snapshot, files: Iterable[CaseFile]) -> Sequence[Diagnostic]:
+    """What the user's own templates probably do not mean, by the webhooks of these of their cases."""
+    folder = Path(loaded.options.templates.folder)
+    fast, _ = _engine(loaded, "fast")
+    examined = Examined(fast, lambda template: template.path.is_relative_to(folder))
+    rendering = renders(loaded, snapshot, engine=examined)
+    for file in files:
+        if file.own and file.place == SOURCES:
+            check(file, rendering, loaded.declarations)
+    return [diagnostic for _, diagnostic in examined.suspicions()]
+
+
+def renders(loaded: Loaded, snapshot: Snapshot, choice: EngineChoice = "fast", engine: Engine | None = None) -> Renders:
+    """Renders with each case's own source settings and the configured limits; a user's as strictly as configured.
+
+    ``engine`` takes the place of the chosen one.
+    """
     configured = limits(loaded.options.templates)
     chosen, disagreements = _engine(loaded, choice)
-    engine = Remembering(chosen)
+    remembering = Remembering(engine or chosen)
 
     def render(name: str, options: SourceOptions, event: Event, fetched: Mapping[str, Any], *, own: bool) -> Rendering:
         templates = loaded.options.templates
         strict = templates.strict and own
         of_case = RelayOptions(sources={name: options}, templates=templates.model_copy(update={"strict": strict}))
-        renderer = build_renderer(of_case, snapshot, engine)
+        renderer = build_renderer(of_case, snapshot, remembering)
         started = perf_counter()
         (rendered,) = renderer(name, [Task(event, fetched)], event.received_at_ms)
         took_ms = round((perf_counter() - started) * 1000)
         warnings = [f"{warned.detail} [{warned.code}]" for warned in rendered.warnings]
         if choice == "fast" and took_ms > configured.timeout_ms:
             warnings.append(f"it took {took_ms} ms; templates.timeout_ms is {configured.timeout_ms}")
-        return Rendering(rendered.calls, rendered.outcomes, engine.taken(), disagreements.taken(), warnings)
+        return Rendering(rendered.calls, rendered.outcomes, remembering.taken(), disagreements.taken(), warnings)
 
     return render
 

@@ -90,7 +90,7 @@ class _Run:
         """Whether all cases passed. Raises RelayError for broken templates, and when there is no such case."""
         from relay.cases import reporting
         from relay.cases.running import check
-        from relay.cli.rendering_cases import found_cases, maps, renders
+        from relay.cli.rendering_cases import found_cases, maps, renders, suspicions
         from relay.renderer import build_library
 
         started = perf_counter()
@@ -107,13 +107,15 @@ class _Run:
             results.append(result)
             self._tell(result)
         duration_s = perf_counter() - started
+        likely = suspicions(self.loaded, library.snapshot, files)
         skipped = {} if self.paths or self.word else found.left_out
         if self.junit is not None:
             self.junit.write_bytes(reporting.junit(results, duration_s))
         if self.as_json:
-            print_json(reporting.as_json(results, skipped))
+            print_json(reporting.as_json(results, skipped, likely))
         else:
             notes = [*reporting.warnings(results, packaged=self.verbose), *reporting.left_out(skipped)]
+            notes += [f"warning  {diagnostic.log_line()}" for diagnostic in likely]
             _conclude(results, notes, reporting.summary(results, duration_s), self.verbose)
         return all(result.status == "passed" for result in results)
 

@@ -105,6 +105,7 @@ PLACES = [row.name.replace("<name>", row.variant.replace("declared", "stripe")).
 FREE = (
     ("stripe", "settings"),
     ("stripe", "tracking"),
+    ("everflow", "events"),
     ("http", "headers"),
     ("http", "query"),
     ("http", "settings"),
