@@ -127,11 +127,12 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
 @given(place=st.sampled_from(PLACES), value=trees, by_variable=st.booleans())
 def test_one_value_is_taken_or_told_by_its_name(file: Path, place: list[str], value: Any, by_variable: bool) -> None:
     commerce = {"base_url": "https://a.b", "client_id": "c", "client_secret": "d"}
-    sources: dict[str, Any] = {"elasticpath": {"secret": "s", "commerce": commerce}, "shopify": {"secret": "s"}}
-    sources["woocommerce"] = {"secret": "s"}
+    sources: dict[str, Any] = {"elasticpath": {"secret": "s", "commerce": commerce}}
+    keys = {"base_url": "https://a.b", "consumer_key": "k", "consumer_secret": "s"}
+    sources["woocommerce"] = {"secret": "s", "commerce": keys}
     sources["segment"] = {"write_key": "s"}
     sources["saleor"] = {"secret": "s"}
-    for platform in ("stripe", "bigcommerce"):
+    for platform in ("stripe", "bigcommerce", "shopify"):
         sources[platform] = {"secret": "s", "commerce": {"base_url": "https://a.b", "token": "t"}}
     data: dict[str, Any] = {"sources": sources, "destinations": {name: {**of} for name, of in DESTINATIONS.items()}}
     text = value if isinstance(value, str) else json.dumps(value, default=str)
