@@ -220,8 +220,10 @@ async def test_a_refused_batch_is_split_until_it_fits_or_the_bad_call_is_alone(t
             (outcome,) = [outcome for outcome in told.outcomes if outcome.destination == name]
             assert outcome.detail == f"{status} products: what is this?"
             check_ledger(receivers[name], facts[:63] + facts[64:])
-            # Halving a hundred: two requests for each of seven steps, and one more.
-            assert len(receivers[name].requests) <= 16
+            # Halving a hundred: the whole, seven smaller ones, and each smaller by half.
+            refused = [len(calls) for calls in receivers[name].requests if names(calls, "bad")]
+            assert len(refused) <= 8
+            assert all(half <= (whole + 1) // 2 for whole, half in pairwise(refused))
     check_ledger(receivers["small"], facts)
     assert receivers["small"].orders == [order for order, _ in facts]
 
