@@ -21,6 +21,8 @@ from relay.pipeline.frames import IDLE, PROGRESS
 
 BATCH_DEADLINE_S = 60.0
 """Longest wait for an answer; the process is ended then, whatever it does."""
+ENDING_S = 1.0
+"""Longest wait for a process that has closed its end to be gone."""
 BATCH_BYTES = 1 << 20
 """So much of a request waits outside the relay for the process, and of an answer inside for whoever asked."""
 ALLOCATOR = {"MIMALLOC_ARENA_RESERVE": "32M"}
@@ -92,7 +94,8 @@ class RenderChild:
                 return await frames.read(asked.process.stdout)
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
             (index,) = PROGRESS.unpack_from(self._progress)
-            raise Died(IDLE if behind else index, await self.end()) from error
+            ending_s = 0.0 if isinstance(error, TimeoutError) else ENDING_S
+            raise Died(IDLE if behind else index, await self.end(ending_s)) from error
         except asyncio.CancelledError:
             await self.end()
             raise
@@ -102,14 +105,17 @@ class RenderChild:
         if asked.process is self._process:
             self._unwanted += asked.behind + 1
 
-    async def end(self) -> int:
-        """End the process if it still runs; returns how it ended."""
+    async def end(self, ending_s: float = 0.0) -> int:
+        """End the process unless it ends by itself within this time; returns how it ended."""
         if self._process is None:
             return 0
         process, self._process = self._process, None
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):  # it ended between the look and the kill
-                process.kill()
+        with contextlib.suppress(TimeoutError):
+            # A signal to one that has just ended would lose its return code, which tells why (asyncio's own loop).
+            async with asyncio.timeout(ending_s):
+                return await process.wait()
+        with contextlib.suppress(ProcessLookupError):  # it ended between the look and the kill
+            process.kill()
         return await process.wait()
 
     async def close(self) -> None:

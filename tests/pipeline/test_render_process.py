@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -156,3 +158,72 @@ async def test_new_templates_are_in_force_for_the_next_batch(
     assert "Good" in before.calls[0].text
     assert "Better" in after.calls[0].text
     assert before.calls[0].template_version != after.calls[0].template_version
+
+
+def ids(rendered: Sequence[Rendered]) -> list[int]:
+    return [result.calls[0].event_id for result in rendered]
+
+
+async def test_batches_that_wait_get_their_own_results_whatever_ends_the_process(
+    start: Callable[[str], RenderProcess],
+) -> None:
+    process = start(GOOD)
+    await process.start()
+
+    async def work(first: int) -> None:
+        for number in range(first, first + 1000, 50):
+            batch = [task(one) for one in range(number, number + 50)]
+            while batch:
+                rendered = await process.render("elasticpath", batch, 0)
+                assert ids(rendered) == [one.event.id for one in batch[: len(rendered)]]
+                batch = batch[len(rendered) :]
+
+    async with asyncio.TaskGroup() as group:
+        workers = [group.create_task(work(first)) for first in (1000, 2000, 3000, 4000)]
+        killed = set[int]()
+        while not all(worker.done() for worker in workers):
+            if process.pid is not None and process.pid not in killed and len(killed) < 3:
+                # Sooner or later, so at another point of a batch each time; the last one works to the end.
+                await asyncio.wait(workers, timeout=random.uniform(0.3, 0.5))
+                killed.add(process.pid)
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            await asyncio.wait(workers, timeout=0.01)
+    assert killed
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_batch_that_is_given_up_before_its_turn_spoils_no_other(
+    start: Callable[[str], RenderProcess], ended: bool
+) -> None:
+    process = start(GOOD)
+    await process.start()
+    async with asyncio.TaskGroup() as group:
+        at_work = group.create_task(process.render("elasticpath", [task(n) for n in range(500)], 0))
+        waiting = group.create_task(process.render("elasticpath", [task(n) for n in range(500, 600)], 0))
+        behind = group.create_task(process.render("elasticpath", [task(n) for n in range(600, 650)], 0))
+        await asyncio.wait({at_work}, timeout=0.01)
+        waiting.cancel()
+        if ended:
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+
+    assert waiting.cancelled()
+    assert ids(at_work.result()) == list(range(len(at_work.result())))
+    assert ids(behind.result()) == list(range(600, 600 + len(behind.result())))
+
+
+async def test_a_batch_that_waits_is_rendered_by_new_templates(
+    start: Callable[[str], RenderProcess], tmp_path: Path
+) -> None:
+    """Also when it was written to a process that had the old ones."""
+    process = start(GOOD)
+    await process.start()
+    async with asyncio.TaskGroup() as group:
+        at_work = group.create_task(process.render("elasticpath", [task(n) for n in range(500)], 0))
+        await asyncio.wait({at_work}, timeout=0)
+        told = group.create_task(process.tell(Hello(options(tmp_path), snapshot(GOOD.replace("Good", "Better")))))
+        await asyncio.wait({told}, timeout=0)
+        waiting = group.create_task(process.render("elasticpath", [task(1)], 0))
+
+    assert "Better" in waiting.result()[0].calls[0].text
