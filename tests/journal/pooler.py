@@ -26,13 +26,17 @@ class Upstream:
     @classmethod
     async def open(cls, socket_path: str, startup: bytes) -> Upstream:
         upstream = cls(*await asyncio.open_unix_connection(socket_path))
-        upstream.writer.write(startup)
-        while True:
-            kind, body = await message(upstream.reader)
-            if kind == b"Z":
-                return upstream
-            if kind != b"K":
-                upstream.greeting += packed(kind, body)
+        try:
+            upstream.writer.write(startup)
+            while True:
+                kind, body = await message(upstream.reader)
+                if kind == b"Z":
+                    return upstream
+                if kind != b"K":
+                    upstream.greeting += packed(kind, body)
+        except BaseException:
+            upstream.writer.close()
+            raise
 
 
 async def message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
@@ -52,6 +56,7 @@ class Pooler:
         self._shared: Upstream | None = None
         self._clients = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
@@ -64,20 +69,23 @@ class Pooler:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            for writer in self._writers:
+                writer.close()
             if self._shared is not None:
                 self._shared.writer.close()
 
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # At once, so that one which comes at the very end is closed too.
+        self._writers.append(writer)
+        task = asyncio.create_task(self._served(reader, writer))
         self._tasks.add(task)
-        try:
-            # Either end may go away at any time.
-            with suppress(asyncio.IncompleteReadError, OSError):
-                await self._serve(reader, writer)
-        finally:
-            writer.close()
-            self._tasks.discard(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Either end may go away at any time.
+        with suppress(asyncio.IncompleteReadError, OSError):
+            await self._serve(reader, writer)
+        writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         startup = await self._startup(reader, writer)

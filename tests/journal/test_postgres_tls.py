@@ -36,11 +36,13 @@ async def behind_tls(file: Path) -> AsyncIterator[int]:
     pipes: set[asyncio.Task[None]] = set()
 
     async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):  # Either end may go away at any time.
-            while data := await source.read(65_536):
-                sink.write(data)
-                await sink.drain()
-        sink.close()
+        try:
+            with suppress(OSError):  # Either end may go away at any time.
+                while data := await source.read(65_536):
+                    sink.write(data)
+                    await sink.drain()
+        finally:
+            sink.close()
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
