@@ -115,12 +115,14 @@ class Cable:
             pipe.add_done_callback(self._pipes.discard)
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):  # Either end may go away at any time.
-            while data := await source.read(65_536):
-                await self._through.wait()
-                sink.write(data)
-                await sink.drain()
-        sink.close()
+        try:
+            with suppress(OSError):  # Either end may go away at any time.
+                while data := await source.read(65_536):
+                    await self._through.wait()
+                    sink.write(data)
+                    await sink.drain()
+        finally:
+            sink.close()
 
 
 def over(url: str, port: int) -> str:
