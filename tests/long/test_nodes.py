@@ -23,7 +23,7 @@ pytestmark = pytest.mark.long
 TROUBLE_S = float(os.environ.get("RELAY_TEST_TROUBLE_S", "180"))
 ORDERS = 12
 TAKEN_OVER_S = 30.0
-"""It takes 1 s after SIGKILL and 6 s after SIGSTOP (printed); more where the machine is busy with other things."""
+"""It takes 1 s after SIGKILL and 6 or 8 s after SIGSTOP (printed); more where the machine is busy with other things."""
 
 
 @pytest.fixture

@@ -14,6 +14,10 @@ from relay.journal.postgres.connecting import CONNECT_S, Connection, configure, 
 
 _RECONNECT_S = 20.0
 
+# One that was stopped while it sent on without waiting is not idle to the server, and so not ended as such. Before
+# PostgreSQL 17 there is nothing that ends it.
+_SHORT = "select set_config(name, '8s', false) from pg_settings where name = 'transaction_timeout'"
+
 
 class Pool:
     """Up to ``size`` connections; one that does not answer within ``answer_s`` is cut.
@@ -31,7 +35,7 @@ class Pool:
             min_size=0,
             max_size=size,
             open=False,
-            configure=_prepare_snapshots if snapshots else configure,
+            configure=_prepare_snapshots if snapshots else _prepare_short,
             timeout=CONNECT_S,
             reconnect_timeout=_RECONNECT_S,
             max_idle=60.0,
@@ -81,3 +85,8 @@ async def row(connection: Connection, statement: str, values: Params = ()) -> tu
 async def _prepare_snapshots(connection: Connection) -> None:
     await configure(connection)
     await connection.execute("set default_transaction_isolation = 'repeatable read'")
+
+
+async def _prepare_short(connection: Connection) -> None:
+    await configure(connection)
+    await connection.execute(_SHORT)
