@@ -110,12 +110,17 @@ class RenderChild:
         if self._process is None:
             return 0
         process, self._process = self._process, None
-        with contextlib.suppress(TimeoutError):
-            # A signal to one that has just ended would lose its return code, which tells why (asyncio's own loop).
-            async with asyncio.timeout(ending_s):
-                return await process.wait()
-        with contextlib.suppress(ProcessLookupError):  # it ended between the look and the kill
-            process.kill()
+        try:
+            if ending_s:
+                # A signal to one that has just ended would lose its return code, which tells why (asyncio's own loop).
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(ending_s):
+                        await process.wait()
+        finally:
+            # Also when the wait is cancelled: nobody else knows of it any more.
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):  # it ended between the look and the kill
+                    process.kill()
         return await process.wait()
 
     async def close(self) -> None:

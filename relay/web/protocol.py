@@ -37,8 +37,8 @@ class Together:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._held:
-            held, self._held = self._held, b""
+        held, self._held = self._held, b""
+        if held and not self._transport.is_closing():  # the client may be gone since
             self._transport.write(held)
 
     def is_closing(self) -> bool:
